@@ -278,7 +278,9 @@ type AttemptStarted struct {
 	// attempt counts from 1.
 	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// at is in nanoseconds since 1970.
-	At            int64 `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	At int64 `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	// revision counts the changes of the task, this one included; recovery skips what a snapshot already holds.
+	Revision      uint32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +336,13 @@ func (x *AttemptStarted) GetAt() int64 {
 	return 0
 }
 
+func (x *AttemptStarted) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // AttemptEnded says how an attempt ended and what follows.
 type AttemptEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -352,7 +361,9 @@ type AttemptEnded struct {
 	// error is empty after success.
 	Error string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
 	// result is what the handler returned.
-	Result        []byte `protobuf:"bytes,8,opt,name=result,proto3" json:"result,omitempty"`
+	Result []byte `protobuf:"bytes,8,opt,name=result,proto3" json:"result,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision      uint32 `protobuf:"varint,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +454,13 @@ func (x *AttemptEnded) GetResult() []byte {
 	return nil
 }
 
+func (x *AttemptEnded) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // TaskCancelled ends a task on request.
 type TaskCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -451,7 +469,9 @@ type TaskCancelled struct {
 	// at is in nanoseconds since 1970.
 	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
 	// reason becomes the task's error.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision      uint32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -507,13 +527,22 @@ func (x *TaskCancelled) GetReason() string {
 	return ""
 }
 
+func (x *TaskCancelled) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // TaskRequeued makes a task run again, by an operator or by a redelivery.
 type TaskRequeued struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_id is the 16 bytes of a UUIDv7.
 	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// at is in nanoseconds since 1970.
-	At            int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision      uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +587,13 @@ func (x *TaskRequeued) GetTaskId() []byte {
 func (x *TaskRequeued) GetAt() int64 {
 	if x != nil {
 		return x.At
+	}
+	return 0
+}
+
+func (x *TaskRequeued) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
 	}
 	return 0
 }
@@ -699,6 +735,323 @@ func (x *TaskImported) GetResult() []byte {
 	return nil
 }
 
+// SnapshotTask is one task in a snapshot: its state without headers and body, which stay where record says.
+type SnapshotTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id_high is the first half of the UUID, big-endian.
+	TaskIdHigh uint64 `protobuf:"fixed64,1,opt,name=task_id_high,json=taskIdHigh,proto3" json:"task_id_high,omitempty"`
+	// task_id_low is the second half of the UUID, big-endian.
+	TaskIdLow uint64 `protobuf:"fixed64,2,opt,name=task_id_low,json=taskIdLow,proto3" json:"task_id_low,omitempty"`
+	// delivery_high is the first half of the hash that tells duplicates; both halves are zero when none can be told.
+	DeliveryHigh uint64 `protobuf:"fixed64,3,opt,name=delivery_high,json=deliveryHigh,proto3" json:"delivery_high,omitempty"`
+	// delivery_low is the second half of that hash.
+	DeliveryLow uint64 `protobuf:"fixed64,4,opt,name=delivery_low,json=deliveryLow,proto3" json:"delivery_low,omitempty"`
+	// segment, offset and length are the position of the TaskAccepted or TaskImported record.
+	Segment uint32 `protobuf:"varint,5,opt,name=segment,proto3" json:"segment,omitempty"`
+	// offset is in bytes from the start of the segment.
+	Offset uint32 `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
+	// length is that of the record's data, in bytes.
+	Length uint32 `protobuf:"varint,7,opt,name=length,proto3" json:"length,omitempty"`
+	// origin numbers the pair of source and event type within this snapshot, from 1.
+	Origin uint32 `protobuf:"varint,8,opt,name=origin,proto3" json:"origin,omitempty"`
+	// source is set on the first task of its origin.
+	Source string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
+	// event_type is set on the first task of its origin.
+	EventType string `protobuf:"bytes,10,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// status is a webhook.v1.Status.
+	Status uint32 `protobuf:"varint,11,opt,name=status,proto3" json:"status,omitempty"`
+	// attempts counts those started.
+	Attempts uint32 `protobuf:"varint,12,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// spent counts those that used up automatic attempts since the last requeue.
+	Spent uint32 `protobuf:"varint,13,opt,name=spent,proto3" json:"spent,omitempty"`
+	// max_attempts bounds automatic attempts.
+	MaxAttempts uint32 `protobuf:"varint,14,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// interruptions counts those that the death of the process ended since the last requeue.
+	Interruptions uint32 `protobuf:"varint,15,opt,name=interruptions,proto3" json:"interruptions,omitempty"`
+	// revision counts the changes of the task.
+	Revision uint32 `protobuf:"varint,16,opt,name=revision,proto3" json:"revision,omitempty"`
+	// created_at is in nanoseconds since 1970.
+	CreatedAt uint64 `protobuf:"fixed64,17,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// updated_at is in nanoseconds since 1970.
+	UpdatedAt uint64 `protobuf:"fixed64,18,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// due_at is in nanoseconds since 1970; zero unless the task is retrying.
+	DueAt uint64 `protobuf:"fixed64,19,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// error is the last attempt's.
+	Error string `protobuf:"bytes,20,opt,name=error,proto3" json:"error,omitempty"`
+	// result is what the handler returned.
+	Result []byte `protobuf:"bytes,21,opt,name=result,proto3" json:"result,omitempty"`
+	// attempt_log is oldest first, bounded.
+	AttemptLog    []*SnapshotAttempt `protobuf:"bytes,22,rep,name=attempt_log,json=attemptLog,proto3" json:"attempt_log,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotTask) Reset() {
+	*x = SnapshotTask{}
+	mi := &file_journal_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotTask) ProtoMessage() {}
+
+func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotTask.ProtoReflect.Descriptor instead.
+func (*SnapshotTask) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SnapshotTask) GetTaskIdHigh() uint64 {
+	if x != nil {
+		return x.TaskIdHigh
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetTaskIdLow() uint64 {
+	if x != nil {
+		return x.TaskIdLow
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetDeliveryHigh() uint64 {
+	if x != nil {
+		return x.DeliveryHigh
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetDeliveryLow() uint64 {
+	if x != nil {
+		return x.DeliveryLow
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetSegment() uint32 {
+	if x != nil {
+		return x.Segment
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetOrigin() uint32 {
+	if x != nil {
+		return x.Origin
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SnapshotTask) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *SnapshotTask) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetSpent() uint32 {
+	if x != nil {
+		return x.Spent
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetMaxAttempts() uint32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetInterruptions() uint32 {
+	if x != nil {
+		return x.Interruptions
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetCreatedAt() uint64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetUpdatedAt() uint64 {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetDueAt() uint64 {
+	if x != nil {
+		return x.DueAt
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *SnapshotTask) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SnapshotTask) GetAttemptLog() []*SnapshotAttempt {
+	if x != nil {
+		return x.AttemptLog
+	}
+	return nil
+}
+
+// SnapshotAttempt is one line of a task's attempt log.
+type SnapshotAttempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// number counts from 1.
+	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// started_at is in nanoseconds since 1970.
+	StartedAt int64 `protobuf:"varint,2,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// ended_at is in nanoseconds since 1970; zero while it runs.
+	EndedAt int64 `protobuf:"varint,3,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// outcome is a webhook.v1.Outcome.
+	Outcome uint32 `protobuf:"varint,4,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// error is empty after success.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotAttempt) Reset() {
+	*x = SnapshotAttempt{}
+	mi := &file_journal_v1_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotAttempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotAttempt) ProtoMessage() {}
+
+func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotAttempt.ProtoReflect.Descriptor instead.
+func (*SnapshotAttempt) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SnapshotAttempt) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SnapshotAttempt) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *SnapshotAttempt) GetEndedAt() int64 {
+	if x != nil {
+		return x.EndedAt
+	}
+	return 0
+}
+
+func (x *SnapshotAttempt) GetOutcome() uint32 {
+	if x != nil {
+		return x.Outcome
+	}
+	return 0
+}
+
+func (x *SnapshotAttempt) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_journal_v1_record_proto protoreflect.FileDescriptor
 
 const file_journal_v1_record_proto_rawDesc = "" +
@@ -719,11 +1072,12 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x02at\x18\x06 \x01(\x03R\x02at\x12!\n" +
 	"\fmax_attempts\x18\a \x01(\rR\vmaxAttempts\x12,\n" +
 	"\aheaders\x18\b \x03(\v2\x12.journal.v1.HeaderR\aheaders\x12\x12\n" +
-	"\x04body\x18\t \x01(\fR\x04body\"S\n" +
+	"\x04body\x18\t \x01(\fR\x04body\"o\n" +
 	"\x0eAttemptStarted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x0e\n" +
-	"\x02at\x18\x03 \x01(\x03R\x02at\"\xc4\x01\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\rR\brevision\"\xe0\x01\n" +
 	"\fAttemptEnded\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x0e\n" +
@@ -732,14 +1086,17 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x04next\x18\x05 \x01(\rR\x04next\x12\x15\n" +
 	"\x06due_at\x18\x06 \x01(\x03R\x05dueAt\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12\x16\n" +
-	"\x06result\x18\b \x01(\fR\x06result\"P\n" +
+	"\x06result\x18\b \x01(\fR\x06result\x12\x1a\n" +
+	"\brevision\x18\t \x01(\rR\brevision\"l\n" +
 	"\rTaskCancelled\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"7\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\rR\brevision\"S\n" +
 	"\fTaskRequeued\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
-	"\x02at\x18\x02 \x01(\x03R\x02at\"+\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\"+\n" +
 	"\x0eTasksForgotten\x12\x19\n" +
 	"\btask_ids\x18\x01 \x01(\fR\ataskIds\"\xc5\x01\n" +
 	"\fTaskImported\x124\n" +
@@ -749,7 +1106,43 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\x04 \x01(\x03R\tupdatedAt\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12\x16\n" +
-	"\x06result\x18\x06 \x01(\fR\x06result*\x87\x02\n" +
+	"\x06result\x18\x06 \x01(\fR\x06result\"\xa1\x05\n" +
+	"\fSnapshotTask\x12 \n" +
+	"\ftask_id_high\x18\x01 \x01(\x06R\n" +
+	"taskIdHigh\x12\x1e\n" +
+	"\vtask_id_low\x18\x02 \x01(\x06R\ttaskIdLow\x12#\n" +
+	"\rdelivery_high\x18\x03 \x01(\x06R\fdeliveryHigh\x12!\n" +
+	"\fdelivery_low\x18\x04 \x01(\x06R\vdeliveryLow\x12\x18\n" +
+	"\asegment\x18\x05 \x01(\rR\asegment\x12\x16\n" +
+	"\x06offset\x18\x06 \x01(\rR\x06offset\x12\x16\n" +
+	"\x06length\x18\a \x01(\rR\x06length\x12\x16\n" +
+	"\x06origin\x18\b \x01(\rR\x06origin\x12\x16\n" +
+	"\x06source\x18\t \x01(\tR\x06source\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\n" +
+	" \x01(\tR\teventType\x12\x16\n" +
+	"\x06status\x18\v \x01(\rR\x06status\x12\x1a\n" +
+	"\battempts\x18\f \x01(\rR\battempts\x12\x14\n" +
+	"\x05spent\x18\r \x01(\rR\x05spent\x12!\n" +
+	"\fmax_attempts\x18\x0e \x01(\rR\vmaxAttempts\x12$\n" +
+	"\rinterruptions\x18\x0f \x01(\rR\rinterruptions\x12\x1a\n" +
+	"\brevision\x18\x10 \x01(\rR\brevision\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\x11 \x01(\x06R\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"updated_at\x18\x12 \x01(\x06R\tupdatedAt\x12\x15\n" +
+	"\x06due_at\x18\x13 \x01(\x06R\x05dueAt\x12\x14\n" +
+	"\x05error\x18\x14 \x01(\tR\x05error\x12\x16\n" +
+	"\x06result\x18\x15 \x01(\fR\x06result\x12<\n" +
+	"\vattempt_log\x18\x16 \x03(\v2\x1b.journal.v1.SnapshotAttemptR\n" +
+	"attemptLog\"\x93\x01\n" +
+	"\x0fSnapshotAttempt\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
+	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\rR\aoutcome\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error*\x87\x02\n" +
 	"\n" +
 	"RecordType\x12\x1b\n" +
 	"\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
@@ -774,26 +1167,29 @@ func file_journal_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_journal_v1_record_proto_goTypes = []any{
-	(RecordType)(0),        // 0: journal.v1.RecordType
-	(*Header)(nil),         // 1: journal.v1.Header
-	(*TaskAccepted)(nil),   // 2: journal.v1.TaskAccepted
-	(*AttemptStarted)(nil), // 3: journal.v1.AttemptStarted
-	(*AttemptEnded)(nil),   // 4: journal.v1.AttemptEnded
-	(*TaskCancelled)(nil),  // 5: journal.v1.TaskCancelled
-	(*TaskRequeued)(nil),   // 6: journal.v1.TaskRequeued
-	(*TasksForgotten)(nil), // 7: journal.v1.TasksForgotten
-	(*TaskImported)(nil),   // 8: journal.v1.TaskImported
+	(RecordType)(0),         // 0: journal.v1.RecordType
+	(*Header)(nil),          // 1: journal.v1.Header
+	(*TaskAccepted)(nil),    // 2: journal.v1.TaskAccepted
+	(*AttemptStarted)(nil),  // 3: journal.v1.AttemptStarted
+	(*AttemptEnded)(nil),    // 4: journal.v1.AttemptEnded
+	(*TaskCancelled)(nil),   // 5: journal.v1.TaskCancelled
+	(*TaskRequeued)(nil),    // 6: journal.v1.TaskRequeued
+	(*TasksForgotten)(nil),  // 7: journal.v1.TasksForgotten
+	(*TaskImported)(nil),    // 8: journal.v1.TaskImported
+	(*SnapshotTask)(nil),    // 9: journal.v1.SnapshotTask
+	(*SnapshotAttempt)(nil), // 10: journal.v1.SnapshotAttempt
 }
 var file_journal_v1_record_proto_depIdxs = []int32{
-	1, // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
-	2, // 1: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	1,  // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
+	2,  // 1: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
+	10, // 2: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
+	3,  // [3:3] is the sub-list for method output_type
+	3,  // [3:3] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_record_proto_init() }
@@ -807,7 +1203,7 @@ func file_journal_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_record_proto_rawDesc), len(file_journal_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
