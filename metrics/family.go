@@ -1,0 +1,110 @@
+package metrics
+
+import (
+	"maps"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxLabels is the most labels that any metric of ours has.
+const maxLabels = 3
+
+// Family is one metric with labels. With costs one look-up in an immutable map: no lock, no allocation.
+type Family[M any] struct {
+	resolve func(values ...string) M
+	// seen is replaced, never changed, when a new combination of values appears.
+	seen *atomic.Pointer[map[labels]M]
+}
+
+// labels are the values of one member of a family, the unused ones empty.
+type labels [maxLabels]string
+
+// Counters, Gauges and Histograms are the families there are.
+type (
+	Counters   = Family[prometheus.Counter]
+	Gauges     = Family[prometheus.Gauge]
+	Histograms = Family[prometheus.Observer]
+)
+
+// With returns the member with these label values, in the order of declaration; as many as were declared, or it panics.
+func (f Family[M]) With(values ...string) M {
+	var key labels
+	copy(key[:], values)
+	if m, ok := (*f.seen.Load())[key]; ok {
+		return m
+	}
+	return f.remember(key, len(values))
+}
+
+// remember resolves a combination for the first time. When two goroutines race, both get the same member, for the
+// registry owns it.
+func (f Family[M]) remember(key labels, n int) M {
+	m := f.resolve(key[:n]...)
+	for {
+		old := f.seen.Load()
+		next := maps.Clone(*old)
+		next[key] = m
+		if f.seen.CompareAndSwap(old, &next) {
+			return m
+		}
+	}
+}
+
+func newFamily[M any](resolve func(values ...string) M) Family[M] {
+	f := Family[M]{resolve: resolve, seen: new(atomic.Pointer[map[labels]M])}
+	f.seen.Store(&map[labels]M{})
+	return f
+}
+
+// declarer makes metrics, registers them and keeps the catalog. Two metrics of one name are a programmer's error and
+// panic.
+type declarer struct {
+	registry *prometheus.Registry
+	catalog  []Metric
+}
+
+func (d *declarer) note(kind, name, help string, labels ...string) string {
+	d.catalog = append(d.catalog, Metric{Name: prefix + name, Kind: kind, Help: help, Labels: labels})
+	return prefix + name
+}
+
+func (d *declarer) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: d.note("counter", name, help), Help: help})
+	d.registry.MustRegister(c)
+	return c
+}
+
+func (d *declarer) counters(name, help string, labels ...string) Counters {
+	opts := prometheus.CounterOpts{Name: d.note("counter", name, help, labels...), Help: help}
+	vec := prometheus.NewCounterVec(opts, labels)
+	d.registry.MustRegister(vec)
+	return newFamily(vec.WithLabelValues)
+}
+
+func (d *declarer) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: d.note("gauge", name, help), Help: help})
+	d.registry.MustRegister(g)
+	return g
+}
+
+func (d *declarer) gauges(name, help string, labels ...string) Gauges {
+	opts := prometheus.GaugeOpts{Name: d.note("gauge", name, help, labels...), Help: help}
+	vec := prometheus.NewGaugeVec(opts, labels)
+	d.registry.MustRegister(vec)
+	return newFamily(vec.WithLabelValues)
+}
+
+func (d *declarer) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	opts := prometheus.HistogramOpts{Name: d.note("histogram", name, help), Help: help, Buckets: buckets}
+	h := prometheus.NewHistogram(opts)
+	d.registry.MustRegister(h)
+	return h
+}
+
+func (d *declarer) histograms(name, help string, buckets []float64, labels ...string) Histograms {
+	opts := prometheus.HistogramOpts{Name: d.note("histogram", name, help, labels...), Help: help, Buckets: buckets}
+	vec := prometheus.NewHistogramVec(opts, labels)
+	d.registry.MustRegister(vec)
+	return newFamily(vec.WithLabelValues)
+}

@@ -1,0 +1,56 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Tasks is what happens to tasks.
+type Tasks struct {
+	// Accepted counts new tasks {source}.
+	Accepted Counters
+	// Duplicates counts deliveries seen before {source}.
+	Duplicates Counters
+	// Redelivered counts failed tasks that run again because the sender sent them again {source}.
+	Redelivered Counters
+	// Attempts counts attempts by how they ended {handler, outcome}.
+	Attempts Counters
+	// AttemptSeconds is from the call of a handler to its return {handler}.
+	AttemptSeconds Histograms
+	// QueueSeconds is from the acceptance of a delivery to the start of its first attempt.
+	QueueSeconds prometheus.Histogram
+	// Finished counts tasks that reached a final status {status}.
+	Finished Counters
+	// AbandonedRunning is how many handlers ignored their deadline and still run.
+	AbandonedRunning prometheus.Gauge
+	// Crashes counts attempts that ended in a panic.
+	Crashes prometheus.Counter
+	// WorkerRestarts counts workers that the supervisor restarted.
+	WorkerRestarts prometheus.Counter
+	// Tasks is how many tasks are remembered {status}.
+	Tasks Gauges
+	// OldestWaitingSeconds is the age of the oldest task that is not final; zero when there is none.
+	OldestWaitingSeconds prometheus.Gauge
+	// MailboxDepth is how many messages wait {actor}; the name is that of a fixed actor, never of one task.
+	MailboxDepth Gauges
+}
+
+func newTasks(d *declarer) Tasks {
+	return Tasks{
+		Accepted:    d.counters("tasks_accepted_total", "New tasks on stable storage.", "source"),
+		Duplicates:  d.counters("tasks_duplicates_total", "Deliveries that were seen before.", "source"),
+		Redelivered: d.counters("tasks_redelivered_total", "Failed tasks that their sender sent again.", "source"),
+		Attempts: d.counters("tasks_attempts_total",
+			"Attempts ended, by handler and outcome.", "handler", "outcome"),
+		AttemptSeconds: d.histograms("tasks_attempt_seconds",
+			"Time from the call of a handler to its return.", slowBuckets(), "handler"),
+		QueueSeconds: d.histogram("tasks_queue_seconds",
+			"Time from the acceptance of a delivery to its first attempt.", slowBuckets()),
+		Finished: d.counters("tasks_finished_total", "Tasks that became final, by status.", "status"),
+		AbandonedRunning: d.gauge("tasks_abandoned_running",
+			"Handlers that ignored their deadline and still run."),
+		Crashes:        d.counter("tasks_crashes_total", "Attempts that ended in a panic."),
+		WorkerRestarts: d.counter("tasks_worker_restarts_total", "Workers that the supervisor restarted."),
+		Tasks:          d.gauges("tasks", "Tasks remembered, by status.", "status"),
+		OldestWaitingSeconds: d.gauge("tasks_oldest_waiting_seconds",
+			"Age of the oldest task that is not final; zero when none waits."),
+		MailboxDepth: d.gauges("tasks_mailbox_depth", "Messages that wait for an actor.", "actor"),
+	}
+}
