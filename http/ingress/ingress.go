@@ -1,0 +1,175 @@
+// Package ingress is where deliveries enter: it admits a request, copies it once off the wire, has its source verify and
+// read it, hands the delivery over, and answers only after it was told where that delivery stands. Nothing beyond it
+// knows fasthttp. It parses nothing of a body itself and stores nothing.
+//
+// The one invariant: a 2xx with a webhook ID means that the Acceptor confirmed it, and every other answer means that
+// nothing was stored.
+package ingress
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+	"github.com/valyala/fasthttp"
+
+	"github.com/hooktroupe/hooktroupe/http/problem"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/source"
+)
+
+// Acceptor makes a verified delivery durable.
+type Acceptor interface {
+	// Accept answers once the delivery is on stable storage, or once it is clear that it will not be: exactly one of
+	// the two messages is set then. An error means that no answer came before ctx was done; the delivery may be stored
+	// or not, and the sender is told to send it again. The delivery is the Acceptor's from here on.
+	Accept(ctx context.Context, d *messages.Delivery) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error)
+}
+
+// Wanted says whether any handler wants an event of a source. It must not block.
+type Wanted func(source, eventType string) bool
+
+// Dependencies are what an Ingress works with; all are required.
+type Dependencies struct {
+	// Acceptor takes the deliveries.
+	Acceptor Acceptor
+	// Wanted is asked before the Acceptor.
+	Wanted Wanted
+	// Clock stamps deliveries and judges signed time stamps.
+	Clock clock.Clock
+	// Metrics are counted here only in their Ingress group.
+	Metrics *metrics.Set
+	// Log gets refusals, a bounded number a second.
+	Log logrus.FieldLogger
+}
+
+// Ingress serves the deliveries of all sources. It is safe for use by many goroutines.
+type Ingress struct {
+	cfg   Config
+	deps  Dependencies
+	room  *room
+	table atomic.Pointer[Table] // replaced whole by SetTable
+}
+
+// New returns an Ingress that knows no source until SetTable. The configuration must be valid.
+func New(cfg Config, deps Dependencies) *Ingress {
+	cfg = cfg.WithDefaults()
+	in := &Ingress{cfg: cfg, deps: deps, room: newRoom(cfg, &deps.Metrics.Ingress)}
+	in.table.Store(&Table{unknown: &route{name: UnknownSource}})
+	return in
+}
+
+// SetTable replaces the sources at once for all requests that begin after it. Those in flight keep theirs.
+func (in *Ingress) SetTable(t *Table) { in.table.Store(t) }
+
+// Handle serves one request. The server must stream request bodies (fasthttp.Server.StreamRequestBody), so that a
+// request is judged by its header block before its body is read.
+func (in *Ingress) Handle(ctx *fasthttp.RequestCtx) {
+	route := in.table.Load().match(ctx.Path())
+	if !in.room.enter() {
+		in.refuse(ctx, route, overloaded)
+		in.count(ctx, route)
+		return
+	}
+	defer in.room.leave()
+	in.serve(ctx, route)
+	in.count(ctx, route)
+}
+
+// Expect judges a request that waits for 100 Continue by its header block, and returns 100 or the status of the refusal,
+// which fasthttp sends without a body.
+func (in *Ingress) Expect(ctx *fasthttp.RequestCtx) int {
+	route := in.table.Load().match(ctx.Path())
+	r := in.screen(ctx, route)
+	if r == nil {
+		return fasthttp.StatusContinue
+	}
+	in.report(ctx, route, r)
+	in.deps.Metrics.Ingress.Requests.With(route.name, codeLabel(r.kind.Status())).Inc()
+	return r.kind.Status()
+}
+
+// serve takes an admitted request through every stage, up to the first that refuses.
+func (in *Ingress) serve(ctx *fasthttp.RequestCtx, route *route) {
+	if r := in.screen(ctx, route); r != nil {
+		in.refuse(ctx, route, r)
+		return
+	}
+	// The header block is copied before the body is read: trailers join fasthttp's headers only then.
+	header := copyHeader(&ctx.Request.Header)
+	grant := in.room.grant()
+	defer grant.release()
+	body, r := readBody(ctx, route.maxBody, &grant)
+	if r != nil {
+		in.refuse(ctx, route, r)
+		return
+	}
+	in.judge(ctx, route, &source.Request{
+		Method:     method(ctx),
+		Path:       string(ctx.Path()),
+		Query:      string(ctx.URI().QueryString()),
+		Header:     header,
+		Body:       body,
+		ClientAddr: in.client(ctx, header),
+		ReceivedAt: in.deps.Clock.Now(),
+	})
+}
+
+// judge has the source verify and read the request, and hands over what it says.
+func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, req *source.Request) {
+	if route.greeter != nil {
+		if greeting, ok := route.greeter.Greet(req); ok {
+			writeAnswer(ctx, greeting)
+			return
+		}
+	}
+	if req.Method != fasthttp.MethodPost {
+		in.refuse(ctx, route, notAllowed(ctx))
+		return
+	}
+	if err := route.source.Verify(req, req.ReceivedAt); err != nil {
+		in.refuse(ctx, route, unproven(err))
+		return
+	}
+	delivery, err := route.source.Parse(req)
+	if err != nil {
+		in.refuse(ctx, route, malformed(err))
+		return
+	}
+	switch {
+	case delivery.Answer != nil:
+		writeAnswer(ctx, delivery.Answer)
+	case !in.deps.Wanted(route.name, delivery.EventType):
+		in.ignore(ctx, route, req, &delivery)
+	default:
+		in.submit(ctx, route, req, &delivery)
+	}
+}
+
+// submit hands the delivery over and answers with what became of it.
+func (in *Ingress) submit(ctx *fasthttp.RequestCtx, route *route, req *source.Request, d *source.Delivery) {
+	wait, cancel := context.WithTimeout(context.Background(), in.cfg.AnswerTimeout)
+	defer cancel()
+	accepted, refused, err := in.deps.Acceptor.Accept(wait, &messages.Delivery{
+		Source:      route.name,
+		EventType:   d.EventType,
+		DeliveryId:  d.DeliveryID,
+		Key:         d.Key,
+		ReceivedAt:  req.ReceivedAt.UnixNano(),
+		Headers:     keptHeaders(req.Header, route.sensitive, in.cfg.MaxStoredHeaderBytes),
+		Body:        req.Body,
+		MaxAttempts: route.maxAttempts,
+	})
+	switch {
+	case err != nil:
+		in.refuse(ctx, route, &refusal{kind: problem.NoAnswer, cause: err.Error(), retryAfter: 1})
+	case refused != nil:
+		in.refuse(ctx, route, declined(refused))
+	default:
+		writeAccepted(ctx, accepted)
+		in.deps.Metrics.Ingress.AckSeconds.With(route.name).
+			Observe(in.deps.Clock.Now().Sub(req.ReceivedAt).Seconds())
+	}
+}

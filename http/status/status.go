@@ -1,0 +1,183 @@
+// Package status answers questions about tasks and about the daemon, and takes the two commands that an operator has for
+// one task. Its contract is openapi.yaml beside it, which it also serves. It keeps no state of its own.
+//
+// The one invariant: a GET changes nothing, and what changes something is a POST.
+package status
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/valyala/fasthttp"
+
+	"github.com/hooktroupe/hooktroupe/http/answer"
+	"github.com/hooktroupe/hooktroupe/http/problem"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/logfield"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/metrics"
+)
+
+// Query selects tasks. Its zero value selects all.
+type Query struct {
+	// Statuses are those to show; empty means all.
+	Statuses []messages.Status
+	// Source and Event are exact; empty means all.
+	Source, Event string
+	// After is the cursor that the page before gave; empty for the first page.
+	After string
+	// Limit is how many tasks to show, 1 to MaxLimit.
+	Limit int
+}
+
+// The bounds of one page.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Tasks is what the daemon knows of tasks. An error of any method means that no answer came before ctx was done.
+type Tasks interface {
+	// Get returns a task, or nil when there is none of that ID.
+	Get(ctx context.Context, id string) (*messages.Task, error)
+	// List returns the tasks of one page, newest first, and the cursor of the next; empty after the last.
+	List(ctx context.Context, q Query) (tasks []*messages.Task, next string, err error)
+	// Counts says how many tasks stand where.
+	Counts(ctx context.Context) (*messages.GetCountsReply, error)
+	// Cancel ends a task that is not final. Exactly one of task and refusal is set without an error.
+	Cancel(ctx context.Context, id, reason string) (*messages.Task, *messages.TaskRefused, error)
+	// Retry runs a final task again, or a retrying one now. Exactly one of task and refusal is set without an error.
+	Retry(ctx context.Context, id string) (*messages.Task, *messages.TaskRefused, error)
+}
+
+// Readiness says whether deliveries are taken.
+type Readiness struct {
+	// Ready is what load balancers act on.
+	Ready bool
+	// Reason says why not, in a few words; empty when ready.
+	Reason string
+	// Details are for people; they must encode as JSON.
+	Details map[string]any
+}
+
+// Health is what the daemon knows of itself.
+type Health struct {
+	// Ready is called from many goroutines and must not block.
+	Ready func() Readiness
+}
+
+// Dependencies are what a Handler works with; all are required.
+type Dependencies struct {
+	// Tasks answers the API.
+	Tasks Tasks
+	// Health answers /readyz.
+	Health Health
+	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
+	Metrics *metrics.Set
+	// Clock tells the age of the oldest waiting task.
+	Clock clock.Clock
+	// Log gets failures to answer.
+	Log logrus.FieldLogger
+}
+
+// Handler serves the status API. It is safe for use by many goroutines.
+type Handler struct {
+	deps     Dependencies
+	draining atomic.Bool
+}
+
+// answerTimeout bounds the wait for Tasks.
+const answerTimeout = 5 * time.Second
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// New returns a Handler.
+func New(deps Dependencies) *Handler { return &Handler{deps: deps} }
+
+// Drain makes /readyz say that the daemon is stopping, whatever Health says. It is never taken back.
+func (h *Handler) Drain() { h.draining.Store(true) }
+
+// Handle serves one request for a path that Owns claims. Whether the sender may ask is decided before.
+func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
+	endpoint, id := route(string(ctx.Path()))
+	if endpoint == nowhere {
+		problem.Write(ctx, problem.NotFound, "", 0)
+		return
+	}
+	if !allow(ctx, endpoint) {
+		return
+	}
+	wait, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	switch endpoint {
+	case health:
+		answer.JSON(ctx, fasthttp.StatusOK, map[string]string{"status": "ok"})
+	case readiness:
+		h.readiness(ctx)
+	case scrape:
+		h.scrape(wait, ctx)
+	case contract:
+		answer.Raw(ctx, fasthttp.StatusOK, "application/yaml", openAPI)
+	case oneTask:
+		h.get(wait, ctx, id)
+	case manyTasks:
+		h.list(wait, ctx)
+	case cancelTask:
+		h.cancel(wait, ctx, id)
+	case retryTask:
+		h.retry(wait, ctx, id)
+	}
+}
+
+// readiness answers 200 or 503, with the same body.
+func (h *Handler) readiness(ctx *fasthttp.RequestCtx) {
+	r := h.deps.Health.Ready()
+	if h.draining.Load() {
+		r.Ready, r.Reason = false, "draining"
+	}
+	code := fasthttp.StatusOK
+	if !r.Ready {
+		code = fasthttp.StatusServiceUnavailable
+	}
+	answer.JSON(ctx, code, readinessBody(r))
+}
+
+// scrape answers with all metrics. When the tasks cannot be counted in time, their gauges keep their last values.
+func (h *Handler) scrape(wait context.Context, ctx *fasthttp.RequestCtx) {
+	if counts, err := h.deps.Tasks.Counts(wait); err == nil {
+		h.setGauges(counts)
+	} else {
+		h.deps.Log.WithField(logfield.Error, err.Error()).Warn("tasks were not counted for a scrape")
+	}
+	var text bytes.Buffer
+	if err := h.deps.Metrics.Write(&text); err != nil {
+		h.deps.Log.WithField(logfield.Error, err.Error()).Error("metrics were not gathered")
+		problem.Write(ctx, problem.Internal, "", 0)
+		return
+	}
+	answer.Raw(ctx, fasthttp.StatusOK, metrics.ContentType, text.Bytes())
+}
+
+func (h *Handler) setGauges(counts *messages.GetCountsReply) {
+	for s, n := range map[messages.Status]uint64{
+		messages.Status_STATUS_QUEUED:     counts.GetQueued(),
+		messages.Status_STATUS_PROCESSING: counts.GetProcessing(),
+		messages.Status_STATUS_RETRYING:   counts.GetRetrying(),
+		messages.Status_STATUS_COMPLETED:  counts.GetCompleted(),
+		messages.Status_STATUS_FAILED:     counts.GetFailed(),
+		messages.Status_STATUS_CANCELLED:  counts.GetCancelled(),
+		messages.Status_STATUS_SUPERSEDED: counts.GetSuperseded(),
+	} {
+		h.deps.Metrics.Tasks.Tasks.With(answer.StatusWord(s)).Set(float64(n))
+	}
+	age := 0.0
+	if at := counts.GetOldestWaitingAt(); at != 0 {
+		age = max(0, h.deps.Clock.Now().Sub(time.Unix(0, at)).Seconds())
+	}
+	h.deps.Metrics.Tasks.OldestWaitingSeconds.Set(age)
+}

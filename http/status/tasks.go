@@ -1,0 +1,153 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/hooktroupe/hooktroupe/http/answer"
+	"github.com/hooktroupe/hooktroupe/http/problem"
+	"github.com/hooktroupe/hooktroupe/internal/logfield"
+	"github.com/hooktroupe/hooktroupe/messages"
+)
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// maxText bounds a free parameter, in bytes.
+const maxText = 256
+
+// get answers the state of one task.
+func (h *Handler) get(wait context.Context, ctx *fasthttp.RequestCtx, id string) {
+	if !valid(ctx, id) {
+		return
+	}
+	task, err := h.deps.Tasks.Get(wait, id)
+	switch {
+	case err != nil:
+		h.fail(ctx, err)
+	case task == nil:
+		problem.Write(ctx, problem.TaskNotFound, "", 0)
+	default:
+		answer.JSON(ctx, fasthttp.StatusOK, newTaskBody(task))
+	}
+}
+
+// list answers one page of tasks.
+func (h *Handler) list(wait context.Context, ctx *fasthttp.RequestCtx) {
+	q, err := parseQuery(ctx.QueryArgs())
+	if err != nil {
+		problem.Write(ctx, problem.BadParameter, err.Error(), 0)
+		return
+	}
+	tasks, next, err := h.deps.Tasks.List(wait, q)
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	page := listBody{Webhooks: make([]taskBody, 0, len(tasks)), Count: len(tasks), Next: optional(next)}
+	for _, task := range tasks {
+		page.Webhooks = append(page.Webhooks, newTaskBody(task))
+	}
+	answer.JSON(ctx, fasthttp.StatusOK, page)
+}
+
+// cancel ends a task by request.
+func (h *Handler) cancel(wait context.Context, ctx *fasthttp.RequestCtx, id string) {
+	if !valid(ctx, id) {
+		return
+	}
+	reason, err := text(ctx.QueryArgs(), "reason")
+	if err != nil {
+		problem.Write(ctx, problem.BadParameter, err.Error(), 0)
+		return
+	}
+	if reason == "" {
+		reason = "cancelled by request"
+	}
+	task, refused, err := h.deps.Tasks.Cancel(wait, id, reason)
+	h.changed(ctx, task, refused, err)
+}
+
+// retry runs a task again by request.
+func (h *Handler) retry(wait context.Context, ctx *fasthttp.RequestCtx, id string) {
+	if !valid(ctx, id) {
+		return
+	}
+	task, refused, err := h.deps.Tasks.Retry(wait, id)
+	h.changed(ctx, task, refused, err)
+}
+
+// changed answers a command.
+func (h *Handler) changed(ctx *fasthttp.RequestCtx, task *messages.Task, refused *messages.TaskRefused, err error) {
+	switch {
+	case err != nil:
+		h.fail(ctx, err)
+	case refused.GetNotFound():
+		problem.Write(ctx, problem.TaskNotFound, refused.GetDetail(), 0)
+	case refused != nil:
+		problem.Write(ctx, problem.TaskConflict, refused.GetDetail(), 0)
+	default:
+		answer.JSON(ctx, fasthttp.StatusOK, newTaskBody(task))
+	}
+}
+
+// fail answers a question to which no answer came in time.
+func (h *Handler) fail(ctx *fasthttp.RequestCtx, err error) {
+	h.deps.Log.WithField(logfield.Error, err.Error()).Warn("a question about tasks got no answer")
+	problem.Write(ctx, problem.NoAnswer, "", 1)
+}
+
+// valid refuses an ID that no task can have.
+func valid(ctx *fasthttp.RequestCtx, id string) bool {
+	if idPattern.MatchString(id) {
+		return true
+	}
+	problem.Write(ctx, problem.BadParameter, "webhook_id: up to 128 letters, digits, dots, dashes and underscores", 0)
+	return false
+}
+
+// parseQuery reads the parameters of a list. An error names the parameter at fault.
+func parseQuery(args *fasthttp.Args) (q Query, err error) {
+	for _, list := range args.PeekMulti("status") {
+		for word := range strings.SplitSeq(string(list), ",") {
+			s, ok := answer.ParseStatus(word)
+			if !ok {
+				return Query{}, fmt.Errorf("status: no such status")
+			}
+			q.Statuses = append(q.Statuses, s)
+		}
+	}
+	if q.Source, err = text(args, "source"); err != nil {
+		return Query{}, err
+	}
+	if q.Event, err = text(args, "event"); err != nil {
+		return Query{}, err
+	}
+	if q.After, err = text(args, "after"); err != nil {
+		return Query{}, err
+	}
+	q.Limit = DefaultLimit
+	if args.Has("limit") {
+		if q.Limit, err = args.GetUint("limit"); err != nil || q.Limit < 1 || q.Limit > MaxLimit {
+			return Query{}, fmt.Errorf("limit: not a number within 1 and %d", MaxLimit)
+		}
+	}
+	return q, nil
+}
+
+// text reads a free parameter of up to maxText bytes of printable ASCII.
+func text(args *fasthttp.Args, name string) (string, error) {
+	value := string(args.Peek(name))
+	if len(value) > maxText {
+		return "", fmt.Errorf("%s: more than %d bytes", name, maxText)
+	}
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return "", fmt.Errorf("%s: not printable ASCII", name)
+		}
+	}
+	return value, nil
+}
