@@ -1,0 +1,86 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// Config is what an operator may set about the work. The zero value of a field means its default.
+type Config struct {
+	// Workers is how many attempts run at once: 1 to 10,000, default 5.
+	Workers int
+	// MaxAttempts bounds the automatic attempts of a task whose handler does not say otherwise: 1 to 65,535, default 3.
+	MaxAttempts int
+	// AttemptTimeout bounds one attempt, from the call of the handler to its return, where its binding does not say
+	// otherwise. Default 30 s.
+	AttemptTimeout time.Duration
+	// Grace is how long after its deadline a handler may take to return before it is abandoned. Default 5 s.
+	Grace time.Duration
+	// BackoffBase and BackoffCap bound the wait between attempts: exponential with full jitter. Default 1 s and 5 min.
+	BackoffBase, BackoffCap time.Duration
+	// MaxWaiting bounds the tasks that are not final; beyond it new deliveries are refused. Default 1,000,000.
+	MaxWaiting int
+	// MaxFinished bounds how many finished tasks are remembered; the oldest go first. Dead letters do not count: they
+	// stay until CleanupAge. Default 100,000.
+	MaxFinished int
+	// CleanupAge is how long a finished task is remembered, dead letters included. Default 24 h.
+	CleanupAge time.Duration
+	// SnapshotInterval is the time between snapshots. Default 300 s.
+	SnapshotInterval time.Duration
+	// AnswerTimeout bounds the wait for the registry's and the persister's answer. Default 8 s, within the ten seconds
+	// that most senders give.
+	AnswerTimeout time.Duration
+}
+
+// WithDefaults returns the configuration with zero fields filled in.
+func (c Config) WithDefaults() Config {
+	c.Workers = or(c.Workers, 5)
+	c.MaxAttempts = or(c.MaxAttempts, 3)
+	c.AttemptTimeout = or(c.AttemptTimeout, 30*time.Second)
+	c.Grace = or(c.Grace, 5*time.Second)
+	c.BackoffBase = or(c.BackoffBase, time.Second)
+	c.BackoffCap = or(c.BackoffCap, 5*time.Minute)
+	c.MaxWaiting = or(c.MaxWaiting, 1_000_000)
+	c.MaxFinished = or(c.MaxFinished, 100_000)
+	c.CleanupAge = or(c.CleanupAge, 24*time.Hour)
+	c.SnapshotInterval = or(c.SnapshotInterval, 300*time.Second)
+	c.AnswerTimeout = or(c.AnswerTimeout, 8*time.Second)
+	return c
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// Validate says what is wrong with a configuration whose defaults are filled in, all at once.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Workers >= 1 && c.Workers <= 10_000, "workers: %d is not within 1 to 10000", c.Workers)
+	check(c.MaxAttempts >= 1 && c.MaxAttempts <= math.MaxUint16,
+		"max attempts: %d is not within 1 to %d", c.MaxAttempts, math.MaxUint16)
+	check(c.MaxWaiting >= 1, "max waiting: %d is below 1", c.MaxWaiting)
+	check(c.MaxFinished >= 1, "max finished: %d is below 1", c.MaxFinished)
+	check(c.BackoffCap >= c.BackoffBase, "backoff cap: %v is below the base of %v", c.BackoffCap, c.BackoffBase)
+	for name, d := range map[string]time.Duration{
+		"attempt timeout": c.AttemptTimeout, "grace": c.Grace, "backoff base": c.BackoffBase,
+		"cleanup age": c.CleanupAge, "snapshot interval": c.SnapshotInterval, "answer timeout": c.AnswerTimeout,
+	} {
+		check(d > 0, "%s: %v is not positive", name, d)
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) policy() task.Policy { return task.Policy{Base: c.BackoffBase, Cap: c.BackoffCap} }

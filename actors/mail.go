@@ -1,0 +1,110 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/messages/journalv1"
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// What actors of one process say to each other. What crosses a process is in package messages.
+type (
+	// store asks the persister to append a record. Registry to persister.
+	store struct {
+		kind   journalv1.RecordType
+		record proto.Message
+		// fresh is set for a delivery that is not stored yet: it needs room outside the reserve, and its task begins
+		// its life, in the slot of item, only when it is on stable storage.
+		fresh bool
+		item  item
+		// answer is sent to replyTo once the record is on stable storage. A record without it rides along.
+		answer  *messages.DeliveryAccepted
+		replyTo *actor.PID
+	}
+
+	// stored says what became of the records of one group. Persister to registry, once for each group, in order.
+	stored struct {
+		// fresh are the new deliveries of the group. Those without a position were refused.
+		fresh   []storedDelivery
+		refusal *messages.DeliveryRefused
+		// end is behind every record of the group.
+		end journal.Position
+	}
+
+	storedDelivery struct {
+		item item
+		at   journal.Position
+	}
+
+	// saveSnapshot asks the persister for a snapshot. Registry to persister.
+	saveSnapshot struct {
+		tasks   view
+		covered journal.Position
+	}
+
+	// snapshotSaved says that it is done, or why not. Persister to registry.
+	snapshotSaved struct{ err error }
+
+	// workerReady says that a worker waits for an assignment. Worker to registry, as a request.
+	workerReady struct{}
+
+	// assign hands one attempt to a worker. Registry to worker to attempt.
+	assign struct {
+		id        task.ID
+		attempt   uint32
+		source    string
+		eventType string
+		createdAt int64
+		at        journal.Position
+	}
+
+	// attemptEnded says how an assignment ended. It comes once for each, whatever happens. Worker to registry.
+	attemptEnded struct {
+		assignment *assign
+		worker     *actor.PID
+		handler    string
+		result     task.Result
+		err        string
+		output     []byte
+		stack      string
+		took       time.Duration
+	}
+
+	// stopAttempt tells the worker that the result is no longer wanted. Registry to worker to attempt.
+	stopAttempt struct {
+		id      task.ID
+		attempt uint32
+		outcome task.Outcome
+	}
+
+	// dueReached, snapshotDue, upkeepDue, flush and syncDue are what an actor tells itself, by mail or by timer.
+	dueReached  struct{}
+	snapshotDue struct{}
+	upkeepDue   struct{}
+	flush       struct{}
+	syncDue     struct{}
+
+	// foundTask answers messages.GetTask: the task, nil when there is none, and where its delivery lies.
+	foundTask struct {
+		task *messages.Task
+		at   journal.Position
+	}
+
+	// getView asks the registry for a view of all tasks; the answer is one.
+	getView struct{}
+
+	// drain asks the registry to assign nothing any more; the answer, drained, comes when nothing runs.
+	drain struct {
+		// stopRunning tells running attempts to stop; they run again after the next start.
+		stopRunning bool
+	}
+	drained struct{}
+
+	// snapshotNow asks the registry for a snapshot; the answer is snapshotSaved.
+	snapshotNow struct{}
+)

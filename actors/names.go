@@ -1,0 +1,11 @@
+package actors
+
+// The names of the actors that there is one of. Spawning by name is how each stays the only one.
+const (
+	nameSupervisor = "supervisor"
+	nameRegistry   = "registry"
+	namePersister  = "persister"
+	nameWorkers    = "workers"
+	nameAttempt    = "attempt"
+	nameReplies    = "replies"
+)

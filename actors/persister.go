@@ -1,0 +1,236 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/metrics"
+)
+
+const (
+	// maxGroupBytes is how large a group may grow before it is written whatever else waits.
+	maxGroupBytes = 8 << 20
+	// maxScratchBytes is how large the encoding buffer may stay after a group.
+	maxScratchBytes = 16 << 20
+	// lazySync is how long a state change may wait for a group that syncs before it is synced for its own sake.
+	lazySync = 50 * time.Millisecond
+	// fullRetry is the wait before state changes that found no room at all are tried again.
+	fullRetry = time.Second
+)
+
+// persister is the only writer of the journal and of snapshots; blocking I/O is its job.
+//
+// Group commit without a timer: the first record that arrives makes the persister send itself a flush. The flush queues
+// behind whatever else is in the mailbox by then, so the group is all that gathered while the last one was synced. A
+// group that holds an answer is synced, and the answers are sent, BEFORE the registry hears of it, and AFTER the sync. A
+// group of state changes alone is written, which outlives the process, and synced with the next group or after lazySync.
+type persister struct {
+	journal   journal.Journal
+	snapshots *snapshotter
+	registry  *actor.PID
+	clock     clock.Clock
+	metrics   *metrics.Set
+	fail      func(error)
+	retryFull uint32
+
+	gathered      []*store
+	gatheredBytes int
+	flushing      bool // a flush is in the mailbox
+	dirty         bool // something written is not synced
+	syncing       bool // a syncDue is on its way
+	failed        bool
+
+	scratch   []byte
+	entries   []journal.Entry
+	positions []journal.Position
+}
+
+// Receive is the persister's table of contents.
+func (p *persister) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *store:
+		p.gather(ctx, m)
+	case flush:
+		p.flushing = false
+		p.flush(ctx)
+	case syncDue:
+		p.syncChanges()
+	case *saveSnapshot:
+		p.snapshots.save(ctx, p.registry, m)
+	case *actor.Stopping:
+		p.flush(ctx)
+		p.syncChanges()
+	}
+}
+
+func (p *persister) gather(ctx actor.Context, m *store) {
+	p.gathered = append(p.gathered, m)
+	p.gatheredBytes += proto.Size(m.record)
+	if p.gatheredBytes >= maxGroupBytes {
+		p.flush(ctx)
+	}
+	p.flushSoon(ctx)
+}
+
+func (p *persister) flushSoon(ctx actor.Context) {
+	if !p.flushing && len(p.gathered) > 0 {
+		p.flushing = true
+		ctx.Send(ctx.Self(), flush{})
+	}
+}
+
+// flush writes what has gathered as one group and tells everyone who waits.
+func (p *persister) flush(ctx actor.Context) {
+	group := p.gathered
+	if len(group) == 0 {
+		return
+	}
+	p.gathered, p.gatheredBytes = nil, 0
+	if p.failed {
+		p.report(ctx, group, nil, &messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_STORAGE_FAILED})
+		return
+	}
+	fresh, answers := census(group)
+	positions, err := p.append(group, journal.Options{Sync: answers > 0, Reserve: fresh == 0})
+	if errors.Is(err, journal.ErrFull) && fresh > 0 {
+		p.flushWithoutFresh(ctx, group)
+		return
+	}
+	switch {
+	case err == nil:
+		p.report(ctx, group, positions, nil)
+	case errors.Is(err, journal.ErrFull):
+		p.keep(ctx, group)
+	default:
+		p.failed = true
+		p.metrics.Journal.Errors.With("append").Inc()
+		p.report(ctx, group, nil, &messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_STORAGE_FAILED})
+		p.fail(err)
+	}
+}
+
+// census counts the new deliveries of a group, and the records that somebody waits for.
+func census(group []*store) (fresh, answers int) {
+	for _, m := range group {
+		if m.fresh {
+			fresh++
+		}
+		if m.answer != nil {
+			answers++
+		}
+	}
+	return fresh, answers
+}
+
+// flushWithoutFresh refuses the new deliveries of a group that found no room, and writes the rest, which may use the
+// reserve.
+func (p *persister) flushWithoutFresh(ctx actor.Context, group []*store) {
+	var fresh, rest []*store
+	for _, m := range group {
+		if m.fresh {
+			fresh = append(fresh, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	refusal := &messages.DeliveryRefused{
+		Reason: messages.Refusal_REFUSAL_STORAGE_FULL, RetryAfter: p.retryFull, Detail: "no room for new deliveries",
+	}
+	p.report(ctx, fresh, nil, refusal)
+	p.gathered = append(rest, p.gathered...)
+	p.flush(ctx)
+}
+
+// keep holds on to state changes for which there is no room at all, until there is. Their order is kept.
+func (p *persister) keep(ctx actor.Context, group []*store) {
+	p.gathered = append(group, p.gathered...)
+	p.flushing = true // by the timer
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	p.clock.AfterFunc(fullRetry, func() { root.Send(self, flush{}) })
+}
+
+// append encodes a group and gives it to the journal.
+func (p *persister) append(group []*store, opts journal.Options) ([]journal.Position, error) {
+	p.scratch, p.entries = p.scratch[:0], p.entries[:0]
+	marshal := proto.MarshalOptions{}
+	ends := make([]int, len(group))
+	for i, m := range group {
+		encoded, err := marshal.MarshalAppend(p.scratch, m.record)
+		if err != nil {
+			return nil, err
+		}
+		p.scratch, ends[i] = encoded, len(encoded)
+	}
+	begin := 0
+	for i, m := range group {
+		p.entries = append(p.entries, journal.Entry{Type: uint8(m.kind), Data: p.scratch[begin:ends[i]]})
+		begin = ends[i]
+	}
+	started := p.clock.Now()
+	positions, err := p.journal.Append(p.positions[:0], p.entries, opts)
+	p.metrics.Journal.AppendSeconds.Observe(p.clock.Now().Sub(started).Seconds())
+	p.metrics.Journal.GroupRecords.Observe(float64(len(group)))
+	if err == nil {
+		p.positions = positions
+		p.dirty = !opts.Sync
+	}
+	if cap(p.scratch) > maxScratchBytes {
+		p.scratch = nil
+	}
+	return positions, err
+}
+
+// report tells those who wait, and then the registry. Without positions the new deliveries were refused.
+func (p *persister) report(ctx actor.Context, group []*store, at []journal.Position, refusal *messages.DeliveryRefused) {
+	told := &stored{refusal: refusal, end: p.journal.End()}
+	for i, m := range group {
+		var position journal.Position
+		if at != nil {
+			position = at[i]
+		}
+		if m.fresh {
+			told.fresh = append(told.fresh, storedDelivery{item: m.item, at: position})
+		}
+		switch {
+		case m.replyTo == nil:
+		case at == nil:
+			ctx.Send(m.replyTo, refusal)
+		default:
+			ctx.Send(m.replyTo, m.answer)
+		}
+	}
+	if p.registry != nil {
+		ctx.Send(p.registry, told)
+	}
+	p.syncLater(ctx)
+}
+
+// syncLater sees to it that state changes that no synced group followed do not stay unsynced for long.
+func (p *persister) syncLater(ctx actor.Context) {
+	if !p.dirty || p.syncing {
+		return
+	}
+	p.syncing = true
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	p.clock.AfterFunc(lazySync, func() { root.Send(self, syncDue{}) })
+}
+
+func (p *persister) syncChanges() {
+	p.syncing = false
+	if !p.dirty || p.failed {
+		return
+	}
+	if _, err := p.journal.Append(nil, nil, journal.Options{Sync: true, Reserve: true}); err != nil {
+		p.failed = true
+		p.metrics.Journal.Errors.With("sync").Inc()
+		p.fail(err)
+		return
+	}
+	p.dirty = false
+}

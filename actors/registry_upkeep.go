@@ -1,0 +1,229 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// maxForgotten bounds how many tasks one pass forgets, so that no pass holds up the mailbox.
+const maxForgotten = 1000
+
+// upkeepInterval is how often age alone is a reason to forget, and how fresh the gauges are.
+const upkeepInterval = time.Second
+
+// cancelTask ends a task that is not final. A running attempt is told to stop, and what it returns is not used.
+func (r *registry) cancelTask(ctx actor.Context, m *messages.CancelTask) {
+	s, ok := r.lookup(ctx, m.GetWebhookId())
+	if !ok {
+		return
+	}
+	e := r.tasks.get(s)
+	ev, err := e.Cancel(r.now())
+	if err != nil {
+		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + e.Status.String() + " cannot be cancelled"})
+		return
+	}
+	id := e.ID
+	r.commit(ctx, s, change{id: id, event: ev, err: m.GetReason()}, nil, nil)
+	r.metrics.Tasks.Finished.With(task.Cancelled.String()).Inc()
+	if _, unsynced := r.syncing[s]; !unsynced {
+		r.finish(s)
+	}
+	r.stopRunning(ctx, task.Stopped, func(a *runningAttempt) bool { return a.id == id })
+	ctx.Respond(&messages.TaskChanged{Task: r.tasks.get(s).message()})
+}
+
+// retryTask runs a final task again, or a retrying one now.
+func (r *registry) retryTask(ctx actor.Context, m *messages.RetryTask) {
+	s, ok := r.lookup(ctx, m.GetWebhookId())
+	if !ok {
+		return
+	}
+	if err := r.requeue(ctx, s, nil, nil); err != nil {
+		status := r.tasks.get(s).Status.String()
+		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + status + " cannot be retried"})
+		return
+	}
+	ctx.Respond(&messages.TaskChanged{Task: r.tasks.get(s).message()})
+}
+
+// lookup finds a task by the text of its ID, and answers for it when there is none.
+func (r *registry) lookup(ctx actor.Context, text string) (slot, bool) {
+	id, err := task.ParseID(text)
+	if err == nil {
+		if s, known := r.tasks.byID[id]; known {
+			return s, true
+		}
+	}
+	ctx.Respond(&messages.TaskRefused{NotFound: true, Detail: "no such task"})
+	return 0, false
+}
+
+// stopRunning tells the attempts that match to stop.
+func (r *registry) stopRunning(ctx actor.Context, outcome task.Outcome, match func(*runningAttempt) bool) {
+	for _, a := range r.running {
+		if match(a) {
+			ctx.Send(a.worker, &stopAttempt{id: a.id, attempt: a.attempt, outcome: outcome})
+		}
+	}
+}
+
+func (r *registry) getTask(ctx actor.Context, m *messages.GetTask) {
+	reply := &foundTask{}
+	if id, err := task.ParseID(m.GetWebhookId()); err == nil {
+		if s, known := r.tasks.byID[id]; known {
+			e := r.tasks.get(s)
+			reply.task, reply.at = e.message(), e.at
+		}
+	}
+	ctx.Respond(reply)
+}
+
+func (r *registry) getCounts(ctx actor.Context) {
+	counts := r.tasks.counts
+	ctx.Respond(&messages.GetCountsReply{
+		Queued:          uint64(counts[task.Queued]),
+		Processing:      uint64(counts[task.Processing]),
+		Retrying:        uint64(counts[task.Retrying]),
+		Completed:       uint64(counts[task.Completed]),
+		Failed:          uint64(counts[task.Failed]),
+		Cancelled:       uint64(counts[task.Cancelled]),
+		Superseded:      uint64(counts[task.Superseded]),
+		OldestWaitingAt: r.oldestWaiting(),
+	})
+}
+
+// oldestWaiting is when the task was created that stands first in the queue, or runs longest; an approximation that
+// costs nothing: tasks that wait for their due time do not count.
+func (r *registry) oldestWaiting() int64 {
+	for {
+		it, ok := r.ready.peek()
+		if !ok {
+			break
+		}
+		if r.current(it, task.Queued, task.Retrying) {
+			return r.tasks.get(it.slot).CreatedAt
+		}
+		r.ready.pop()
+	}
+	oldest := int64(0)
+	for _, a := range r.running {
+		if s, known := r.tasks.byID[a.id]; known {
+			if at := r.tasks.get(s).CreatedAt; oldest == 0 || at < oldest {
+				oldest = at
+			}
+		}
+	}
+	return oldest
+}
+
+// gauge publishes what a scrape should see without asking.
+func (r *registry) gauge() {
+	for status := task.Queued; status <= task.Superseded; status++ {
+		r.metrics.Tasks.Tasks.With(status.String()).Set(float64(r.tasks.counts[status]))
+	}
+	age := 0.0
+	if oldest := r.oldestWaiting(); oldest != 0 {
+		age = max(0, float64(r.now()-oldest)/float64(time.Second))
+	}
+	r.metrics.Tasks.OldestWaitingSeconds.Set(age)
+}
+
+// snapshotDue starts a snapshot on the timer. The timer is set again when it is done.
+func (r *registry) snapshotDue(ctx actor.Context) {
+	if r.saving {
+		return
+	}
+	r.save(ctx)
+}
+
+// snapshotNow starts a snapshot for somebody who waits for it: a new one, for the one being written may be too old.
+func (r *registry) snapshotNow(ctx actor.Context) {
+	if r.saving {
+		r.saveAgain = true
+		r.nextSavers = append(r.nextSavers, ctx.Sender())
+		return
+	}
+	r.savers = append(r.savers, ctx.Sender())
+	r.save(ctx)
+}
+
+func (r *registry) save(ctx actor.Context) {
+	r.saving = true
+	ctx.Send(r.persister, &saveSnapshot{tasks: r.tasks.view(), covered: r.covered})
+}
+
+func (r *registry) snapshotSaved(ctx actor.Context, m *snapshotSaved) {
+	for _, pid := range r.savers {
+		ctx.Send(pid, m)
+	}
+	r.savers, r.nextSavers = r.nextSavers, nil
+	r.saving = false
+	if r.saveAgain {
+		r.saveAgain = false
+		r.save(ctx)
+		return
+	}
+	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+}
+
+// upkeepDue forgets what is old and publishes the gauges, once a second.
+func (r *registry) upkeepDue(ctx actor.Context) {
+	r.forgetOld(ctx)
+	r.gauge()
+	r.after(ctx, upkeepInterval, upkeepDue{})
+}
+
+// forgetOld forgets finished tasks that are too many or too old, and dead letters that are too old.
+func (r *registry) forgetOld(ctx actor.Context) {
+	before := r.now() - int64(r.config.CleanupAge)
+	var slots []slot
+	excess := r.tasks.counts[task.Completed] + r.tasks.counts[task.Cancelled] + r.tasks.counts[task.Superseded] -
+		r.config.MaxFinished
+	slots = r.collectOld(&r.finished, slots, before, excess)
+	slots = r.collectOld(&r.dead, slots, before, 0)
+	r.forget(ctx, slots)
+}
+
+// collectOld pops finished tasks from the front of a queue: at least excess of them, and all that are too old.
+func (r *registry) collectOld(q *fifo, slots []slot, before int64, excess int) []slot {
+	for len(slots) < maxForgotten {
+		it, ok := q.peek()
+		if !ok {
+			break
+		}
+		if r.current(it, task.Completed, task.Failed, task.Cancelled, task.Superseded) {
+			if excess <= 0 && r.tasks.get(it.slot).UpdatedAt > before {
+				break
+			}
+			slots = append(slots, it.slot)
+			excess--
+		}
+		q.pop()
+	}
+	return slots
+}
+
+// drain stops assigning and answers when nothing runs.
+func (r *registry) drain(ctx actor.Context, m *drain) {
+	r.draining = true
+	r.drainers = append(r.drainers, ctx.Sender())
+	if m.stopRunning {
+		r.stopRunning(ctx, task.Interrupted, func(*runningAttempt) bool { return true })
+	}
+	r.answerDrainers(ctx)
+}
+
+func (r *registry) answerDrainers(ctx actor.Context) {
+	if !r.draining || len(r.running) > 0 {
+		return
+	}
+	for _, pid := range r.drainers {
+		ctx.Send(pid, drained{})
+	}
+	r.drainers = nil
+}

@@ -1,0 +1,112 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/router"
+
+	"github.com/hooktroupe/hooktroupe/metrics"
+)
+
+// supervisor owns the registry, the persister and the pool of workers. A registry or persister that panics may have
+// applied half of a change: it is not restarted in place. The process is told to exit, and recovery rebuilds the state.
+type supervisor struct {
+	persister *actor.Props
+	registry  *actor.Props
+	workers   *actor.Props
+}
+
+// Receive spawns the children, each of which is addressed by its name, in the order in which they are needed.
+func (s *supervisor) Receive(ctx actor.Context) {
+	if _, ok := ctx.Message().(*actor.Started); !ok {
+		return
+	}
+	for _, child := range []struct {
+		name  string
+		props *actor.Props
+	}{{namePersister, s.persister}, {nameRegistry, s.registry}, {nameWorkers, s.workers}} {
+		if _, err := ctx.SpawnNamed(child.props, child.name); err != nil {
+			panic(fmt.Sprintf("spawn %s: %v", child.name, err))
+		}
+	}
+}
+
+// failStrategy makes every failure of a child fatal for the process.
+type failStrategy struct{ fail func(error) }
+
+// HandleFailure stops the child, which is in a state nobody knows, and reports it.
+func (s *failStrategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
+	_ *actor.RestartStatistics, reason, _ any,
+) {
+	s.fail(fmt.Errorf("actor %s panicked: %v", child.GetId(), reason))
+	supervisor.StopChildren(child)
+}
+
+// supervisorProps: the supervisor's children fail the process; so does the supervisor itself.
+func (t *Troupe) supervisorProps(state *State) *actor.Props {
+	strategy := &failStrategy{fail: t.fail}
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &supervisor{
+			persister: t.persisterProps(), registry: t.registryProps(state), workers: t.workersProps(),
+		}
+	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
+}
+
+func (t *Troupe) persisterProps() *actor.Props {
+	d := t.deps
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &persister{
+			journal: d.Journal, registry: t.registry, clock: d.Clock, metrics: d.Metrics, fail: t.fail, retryFull: 30,
+			snapshots: &snapshotter{
+				journal: d.Journal, snapshots: d.Snapshots, export: d.Export, clock: d.Clock, metrics: d.Metrics,
+			},
+		}
+	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, namePersister))))
+}
+
+func (t *Troupe) registryProps(state *State) *actor.Props {
+	d := t.deps
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &registry{
+			config: t.config, clock: d.Clock, random: d.Random, newID: d.NewID, metrics: d.Metrics,
+			persister: t.persister, tasks: state.tasks, covered: state.end,
+			running: make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
+		}
+	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
+}
+
+// workersProps is a pool of fixed size. What is sent to the pool reaches every worker; the registry assigns to each by
+// its own PID, one attempt at a time, for a router that pushed would queue tasks behind a slow one.
+func (t *Troupe) workersProps() *actor.Props {
+	d := t.deps
+	attempt := actor.PropsFromProducer(func() actor.Actor {
+		a := &attempts{
+			journal: d.Journal, handlers: d.Handlers, config: t.config, clock: d.Clock, metrics: d.Metrics,
+			behavior: actor.NewBehavior(),
+		}
+		a.behavior.Become(a.idle)
+		return a
+	})
+	strategy := newCrashStrategy(t.registry, d.Metrics.Tasks.WorkerRestarts.Inc)
+	return router.NewBroadcastPool(t.config.Workers,
+		actor.WithProducer(func() actor.Actor { return &worker{registry: t.registry, attempt: attempt} }),
+		actor.WithSupervisor(strategy))
+}
+
+// depth counts the messages that wait in one mailbox, which the library does not tell.
+type depth struct{ gauge interface{ Add(float64) } }
+
+func newDepth(m *metrics.Set, name string) *depth { return &depth{m.Tasks.MailboxDepth.With(name)} }
+
+// MailboxStarted is of no interest.
+func (d *depth) MailboxStarted() {}
+
+// MessagePosted counts up.
+func (d *depth) MessagePosted(any) { d.gauge.Add(1) }
+
+// MessageReceived counts down.
+func (d *depth) MessageReceived(any) { d.gauge.Add(-1) }
+
+// MailboxEmpty is of no interest.
+func (d *depth) MailboxEmpty() {}

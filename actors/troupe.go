@@ -1,0 +1,225 @@
+// Package actors is the troupe that works the tasks:
+//
+//	supervisor
+//	 ├─ registry     single writer of task state; decides and never blocks
+//	 ├─ persister    the only writer of the journal and of snapshots
+//	 └─ workers      a router pool of fixed size
+//	     └─ worker   owns one attempt at a time
+//	         └─ attempt   runs the handler on a goroutine of its own; what may crash
+//
+// A Troupe is its face to those who are not actors: the ingress, the status API, the composition root. The package never
+// sees HTTP, a source, the configuration file or an adapter.
+//
+// The one invariant: a delivery is answered as accepted only after the sync of the journal group that holds it, and its
+// first attempt starts only after that.
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// Deps is what the troupe works with. Journal, Snapshots, Handlers and Metrics are required.
+type Deps struct {
+	Journal   journal.Journal
+	Snapshots journal.Snapshots
+	Handlers  Handlers
+	Metrics   *metrics.Set
+	// Export writes the task file at every snapshot; nil for none.
+	Export Export
+	// Clock defaults to the machine's, Random to a seeded generator (it draws jitter, in [0, 1)), NewID to UUIDv7.
+	Clock  clock.Clock
+	Random func() float64
+	NewID  func() task.ID
+	// Logger is the actor library's. Default: nothing is logged.
+	Logger *slog.Logger
+	// Observe is told what is worth a log line. It is called from the goroutine where it happened and must not block.
+	Observe func(Event)
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Clock == nil {
+		d.Clock = clock.Real{}
+	}
+	if d.Random == nil {
+		d.Random = mathrand.Float64
+	}
+	if d.NewID == nil {
+		d.NewID = func() task.ID { return task.ID(uuid.Must(uuid.NewV7FromReader(rand.Reader))) }
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return d
+}
+
+// Troupe is a running tree of actors.
+type Troupe struct {
+	config  Config
+	deps    Deps
+	system  *actor.ActorSystem
+	replies *replies
+
+	supervisor, registry, persister *actor.PID
+
+	failed  chan error // takes the first fatal error
+	failing atomic.Bool
+}
+
+// Start spawns the tree with the state that Recover rebuilt.
+func Start(config Config, deps Deps, state *State) (*Troupe, error) {
+	config = config.WithDefaults()
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Journal == nil || deps.Snapshots == nil || deps.Handlers == nil || deps.Metrics == nil {
+		return nil, errors.New("actors: journal, snapshots, handlers and metrics are required")
+	}
+	t := &Troupe{config: config, deps: deps.withDefaults(), failed: make(chan error, 1)}
+	t.system = actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return t.deps.Logger }),
+		actor.WithDeadLetterRequestLogging(false),
+	)
+	if t.deps.Observe != nil {
+		t.system.EventStream.Subscribe(func(event any) {
+			if e, ok := event.(Event); ok {
+				t.deps.Observe(e)
+			}
+		})
+	}
+	t.replies = newReplies(t.system, t.deps.Clock)
+	address := t.system.Address()
+	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
+	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
+	var err error
+	t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor)
+	return t, err
+}
+
+// fail reports an error after which the process must end; later ones are dropped.
+func (t *Troupe) fail(err error) {
+	t.failing.Store(true)
+	select {
+	case t.failed <- err:
+	default:
+	}
+}
+
+// Failed yields the error after which the process must exit non-zero, without draining: nothing that was not confirmed
+// is confirmed any more.
+func (t *Troupe) Failed() <-chan error { return t.failed }
+
+// Accept makes a verified delivery durable and turns it into a task. Exactly one of the three is set: what it became,
+// why it was refused with nothing stored, or ErrBusy or ErrNoAnswer. The delivery must not be changed afterwards.
+func (t *Troupe) Accept(
+	ctx context.Context, d *messages.Delivery,
+) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error) {
+	answer, err := t.ask(ctx, &messages.AcceptDelivery{Delivery: d})
+	switch m := answer.(type) {
+	case *messages.DeliveryAccepted:
+		return m, nil, nil
+	case *messages.DeliveryRefused:
+		return nil, m, nil
+	default:
+		return nil, nil, err
+	}
+}
+
+func (t *Troupe) ask(ctx context.Context, message any) (any, error) {
+	return t.replies.ask(ctx, t.registry, message, t.config.AnswerTimeout)
+}
+
+// Get returns a task with all that is known of it, or nil when there is none of that ID.
+func (t *Troupe) Get(ctx context.Context, id string) (*messages.Task, error) {
+	answer, err := t.ask(ctx, &messages.GetTask{WebhookId: id})
+	if err != nil {
+		return nil, err
+	}
+	found, _ := answer.(*foundTask)
+	if found == nil || found.task == nil || found.at.IsZero() {
+		return found.taskOrNil(), nil
+	}
+	accepted, err := readDelivery(t.deps.Journal, found.at)
+	if err != nil {
+		return nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
+	}
+	found.task.DeliveryId, found.task.Key = accepted.GetDeliveryId(), accepted.GetKey()
+	return found.task, nil
+}
+
+func (f *foundTask) taskOrNil() *messages.Task {
+	if f == nil {
+		return nil
+	}
+	return f.task
+}
+
+// Counts says how many tasks stand where.
+func (t *Troupe) Counts(ctx context.Context) (*messages.GetCountsReply, error) {
+	answer, err := t.ask(ctx, &messages.GetCounts{})
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*messages.GetCountsReply), nil
+}
+
+// Cancel ends a task that is not final; the reason is kept as its error. Exactly one of the three is set.
+func (t *Troupe) Cancel(ctx context.Context, id, reason string) (*messages.Task, *messages.TaskRefused, error) {
+	return t.change(ctx, &messages.CancelTask{WebhookId: id, Reason: reason})
+}
+
+// Retry runs a final task again, or a retrying one at once. Exactly one of the three is set.
+func (t *Troupe) Retry(ctx context.Context, id string) (*messages.Task, *messages.TaskRefused, error) {
+	return t.change(ctx, &messages.RetryTask{WebhookId: id})
+}
+
+func (t *Troupe) change(ctx context.Context, command any) (*messages.Task, *messages.TaskRefused, error) {
+	answer, err := t.ask(ctx, command)
+	switch m := answer.(type) {
+	case *messages.TaskChanged:
+		return m.GetTask(), nil, nil
+	case *messages.TaskRefused:
+		return nil, m, nil
+	default:
+		return nil, nil, err
+	}
+}
+
+// Snapshot takes one now and waits for it, for as long as ctx allows.
+func (t *Troupe) Snapshot(ctx context.Context) error {
+	answer, err := t.replies.ask(ctx, t.registry, snapshotNow{}, noTimeout)
+	if err != nil {
+		return err
+	}
+	return answer.(*snapshotSaved).err
+}
+
+// Drain lets running attempts end and starts none. When ctx ends first, it tells those that still run to stop, waits for
+// the grace, and returns ctx's error: their tasks run again after the next start.
+func (t *Troupe) Drain(ctx context.Context) error {
+	_, err := t.replies.ask(ctx, t.registry, &drain{}, noTimeout)
+	if err == nil {
+		return nil
+	}
+	_, stopErr := t.replies.ask(context.WithoutCancel(ctx), t.registry, &drain{stopRunning: true}, 2*t.config.Grace)
+	return errors.Join(ctx.Err(), stopErr)
+}
+
+// Stop ends all actors, the persister last of all but the supervisor, with a sync. It may be called once.
+func (t *Troupe) Stop() error {
+	return t.system.Root.StopFuture(t.supervisor).Wait()
+}

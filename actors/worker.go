@@ -1,0 +1,53 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// worker owns one attempt at a time. It is a routee of the pool and so must never panic itself: the library stops a
+// routee for good after a few. What may panic is its only child, the attempt, which lives under the crash strategy.
+type worker struct {
+	registry *actor.PID
+	attempt  *actor.Props
+	child    *actor.PID
+}
+
+// Receive announces the worker, and hands on what concerns its attempt.
+func (w *worker) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		w.child = ctx.SpawnPrefix(w.attempt, nameAttempt)
+		ctx.Request(w.registry, &workerReady{})
+	case *assign, *stopAttempt:
+		ctx.Send(w.child, m)
+	case *attemptEnded:
+		ctx.Send(w.registry, m)
+	}
+}
+
+// crashStrategy supervises the attempts of one worker. A handler that panics makes its attempt fail, and the library
+// forgets the message that an actor failed on; so the strategy tells the registry how the attempt ended, and then
+// restarts the attempt without limit: how often a task may fail is the task's affair, not the worker's.
+type crashStrategy struct {
+	registry *actor.PID
+	restarts func()
+	restart  actor.SupervisorStrategy
+}
+
+func newCrashStrategy(registry *actor.PID, restarts func()) *crashStrategy {
+	return &crashStrategy{
+		registry: registry, restarts: restarts,
+		restart: actor.NewRestartingStrategy(),
+	}
+}
+
+// HandleFailure is called by the library in the worker's stead.
+func (s *crashStrategy) HandleFailure(system *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
+	rs *actor.RestartStatistics, reason, message any,
+) {
+	if c, ok := reason.(*crash); ok {
+		system.Root.Send(s.registry, c.ended)
+	}
+	s.restarts()
+	s.restart.HandleFailure(system, supervisor, child, rs, reason, message)
+}
