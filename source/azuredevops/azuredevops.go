@@ -1,0 +1,120 @@
+// Package azuredevops is the source of deliveries from Azure DevOps, Services and Server. They are not signed: basic
+// authentication names the sender and says nothing about the body. Event and delivery ID stand in the body alone.
+package azuredevops
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/hooktroupe/hooktroupe/source"
+	"github.com/hooktroupe/hooktroupe/source/body"
+	"github.com/hooktroupe/hooktroupe/source/sample"
+	"github.com/hooktroupe/hooktroupe/source/signature"
+)
+
+const (
+	activityHeader = "X-VSS-ActivityId"
+	// testSubscription is that of the deliveries which the sender's test button makes.
+	testSubscription = "00000000-0000-0000-0000-000000000000"
+)
+
+//go:embed samples/*.json
+var files embed.FS
+
+type azureDevOps struct {
+	signature.Scheme
+	sample.Set
+}
+
+// New returns the source. It needs Username, unless it is insecure, and uses no other optional field.
+func New(c source.Config) (source.Source, error) {
+	if err := c.Check(source.Uses{Username: true}); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Insecure && c.Username != "":
+		return nil, c.Errorf("username", "goes with no insecure: true")
+	case c.Insecure:
+		return &azureDevOps{signature.Open{}, samples()}, nil
+	case c.Username == "" || strings.Contains(c.Username, ":"):
+		return nil, c.Errorf("username", "basic authentication needs one, without a colon")
+	}
+	return &azureDevOps{signature.NewBasic(c.Username, c.Secrets), samples()}, nil
+}
+
+// Parse reads everything from the body, of which "resource" may be small or absent: how much is sent is a setting of
+// the subscription.
+func (a *azureDevOps) Parse(req *source.Request) (source.Delivery, error) {
+	doc, err := body.FromRequest(req)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	event := doc.Text("eventType")
+	id, err := deliveryID(req, doc)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	if id == "" {
+		id = source.FallbackID("azure_devops", event, req.Body)
+	}
+	return source.Delivery{EventType: event, DeliveryID: id, Key: key(doc, event)}.Checked()
+}
+
+// deliveryID is the subscription and its notification: two subscriptions send one event under the same "id". The test
+// button repeats subscription, notification and "id" at every press, so those get the ID of the request as well.
+func deliveryID(req *source.Request, doc body.Document) (string, error) {
+	subscription, notification := doc.Text("subscriptionId"), doc.Text("notificationId")
+	if subscription == "" || notification == "" {
+		return doc.Text("id"), nil
+	}
+	id := subscription + ":" + notification
+	if subscription != testSubscription {
+		return id, nil
+	}
+	activity, err := body.Field(req.Header, activityHeader)
+	if err != nil || activity == "" {
+		return id, err
+	}
+	return id + ":" + activity, nil
+}
+
+// key is the repository with pull request or ref, or the project with the work item or build definition.
+func key(doc body.Document, event string) string {
+	project := doc.Text("resourceContainers.project.id")
+	switch {
+	case event == "git.push":
+		return source.Key(doc.Text("resource.repository.id"), '@', doc.Text("resource.refUpdates.0.name"))
+	case strings.HasPrefix(event, "workitem."):
+		// The id of an update is that of the revision.
+		return source.Key(project, '#', doc.First("resource.workItemId", "resource.id"))
+	case strings.HasPrefix(event, "build.") && project != "":
+		return source.Key(project+"/builds", '#', doc.Text("resource.definition.id"))
+	}
+	if number := doc.Text("resource.pullRequest.pullRequestId"); number != "" { // a comment
+		return source.Key(doc.Text("resource.pullRequest.repository.id"), '#', number)
+	}
+	if repository := doc.Text("resource.repository.id"); repository != "" {
+		return source.Key(repository, '#', doc.Text("resource.pullRequestId"))
+	}
+	return project
+}
+
+func samples() sample.Set {
+	of := func(event string) sample.Sample {
+		return sample.Sample{
+			Event: event,
+			File:  "samples/" + event + ".json",
+			Header: source.Header{
+				{Name: "User-Agent", Value: "VSServices/19.255.0.0 (w3wp.exe)"},
+				{Name: "Content-Type", Value: "application/json; charset=utf-8"},
+				{Name: activityHeader, Value: "a0d89c6f-3fca-52cb-ab8d-71e76426a3e1"},
+			},
+			IDHeaders: []string{"X-VSS-SubscriptionId"},
+			IDPath:    "subscriptionId",
+		}
+	}
+	created := of("git.pullrequest.created")
+	created.IDPath = "id" // the sample was sent before subscriptions had IDs
+	created.IDHeaders = nil
+	return sample.NewSet(files, created, of("git.push"))
+}

@@ -1,0 +1,168 @@
+// Package body reads the bodies of verified deliveries: it checks that they are what their content type says, and finds
+// the few members that a source needs without decoding the rest. It never changes a byte of them, and nothing that it
+// returns outlives its caller's use of the body unless it is copied.
+package body
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/hooktroupe/hooktroupe/source"
+)
+
+// MaxDepth bounds how deep objects and arrays may nest.
+const MaxDepth = 128
+
+// Media returns the media type that a header block declares, without parameters; empty when it declares none. Compare
+// it without regard to letter case.
+func Media(header source.Header) string {
+	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.TrimSpace(media)
+}
+
+// IsJSON says whether a media type is JSON. None at all counts as JSON: what is signed as JSON is read as such.
+func IsJSON(media string) bool {
+	const suffix = "+json"
+	return media == "" || strings.EqualFold(media, "application/json") ||
+		len(media) > len(suffix) && strings.EqualFold(media[len(media)-len(suffix):], suffix)
+}
+
+// IsForm says whether a media type is that of a form.
+func IsForm(media string) bool { return strings.EqualFold(media, "application/x-www-form-urlencoded") }
+
+// Document is a JSON text whose syntax was checked. It borrows the bytes that it was made of.
+type Document struct {
+	root gjson.Result
+}
+
+// Read checks that raw is one JSON value, no deeper than MaxDepth, after an optional byte order mark. Anything else is a
+// *source.Malformed error.
+func Read(raw []byte) (Document, error) {
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	if tooDeep(raw) { // first, because the syntax check recurses
+		return Document{}, &source.Malformed{Detail: "body nests too deep"}
+	}
+	if !gjson.ValidBytes(raw) {
+		return Document{}, &source.Malformed{Detail: "body is not JSON"}
+	}
+	// The text shares the memory of raw, which is read-only while a request is parsed: a body of 25 MB is not copied
+	// for the sake of a few names. Text copies what outlives the call.
+	return Document{gjson.Parse(unsafe.String(unsafe.SliceData(raw), len(raw)))}, nil
+}
+
+// ReadObject is Read for senders whose every body is a JSON object.
+func ReadObject(raw []byte) (Document, error) {
+	doc, err := Read(raw)
+	if err == nil && !doc.root.IsObject() {
+		return Document{}, &source.Malformed{Detail: "body is not a JSON object"}
+	}
+	return doc, err
+}
+
+// FromRequest is ReadObject for a request that must declare JSON.
+func FromRequest(req *source.Request) (Document, error) {
+	if !IsJSON(Media(req.Header)) {
+		return Document{}, &source.Malformed{Detail: "content type is not JSON"}
+	}
+	return ReadObject(req.Body)
+}
+
+// Members calls visit with each member of an object, in its order, in a single pass. The value is valid during the call;
+// take what is needed of it with Text.
+func (d Document) Members(visit func(name string, value gjson.Result)) {
+	if !d.root.IsObject() {
+		return
+	}
+	d.root.ForEach(func(name, value gjson.Result) bool {
+		visit(name.Str, value)
+		return true
+	})
+}
+
+// Text returns the text at a path of the document; see the function Text.
+func (d Document) Text(path string) string { return Text(d.root.Get(path)) }
+
+// First returns the text at the first of several paths that leads to one.
+func (d Document) First(paths ...string) string {
+	for _, path := range paths {
+		if text := d.Text(path); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// Text returns a copy of a string, or of a number exactly as it is written, so that no digit of a long ID is lost. It is
+// empty for everything else: null, true, false, an object, an array, nothing.
+func Text(value gjson.Result) string {
+	switch value.Type {
+	case gjson.String:
+		return strings.Clone(value.Str)
+	case gjson.Number:
+		return strings.Clone(value.Raw)
+	default:
+		return ""
+	}
+}
+
+// tooDeep says whether raw nests deeper than MaxDepth. Most bodies have so few brackets that counting them decides it.
+func tooDeep(raw []byte) bool {
+	if bytes.Count(raw, []byte{'{'})+bytes.Count(raw, []byte{'['}) <= MaxDepth {
+		return false
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++ // what is escaped ends no string
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// FormField returns the decoded value of the one field of that name in a form. None, several, or a value that is not
+// form-encoded is a *source.Malformed error.
+func FormField(raw []byte, name string) ([]byte, error) {
+	var value []byte
+	for pair := range bytes.SplitSeq(raw, []byte{'&'}) {
+		field, encoded, ok := bytes.Cut(pair, []byte{'='})
+		if !ok || string(field) != name {
+			continue
+		}
+		if value != nil {
+			return nil, &source.Malformed{Detail: "form has several fields " + name}
+		}
+		decoded, err := url.QueryUnescape(string(encoded))
+		if err != nil {
+			return nil, &source.Malformed{Detail: "form field " + name + " is not form-encoded"}
+		}
+		value = []byte(decoded)
+	}
+	if value == nil {
+		return nil, &source.Malformed{Detail: "form has no field " + name}
+	}
+	return value, nil
+}
+
+// Field returns the value of a header that a source reads; empty when it is absent. Sent twice it is a *source.Malformed
+// error, for then it says nothing.
+func Field(header source.Header, name string) (string, error) {
+	value, _, single := header.One(name)
+	if !single {
+		return "", &source.Malformed{Detail: name + " came more than once"}
+	}
+	return value, nil
+}

@@ -1,0 +1,150 @@
+// Package github is the source of deliveries from GitHub and GitHub Enterprise Server. They are signed with HMAC-SHA256
+// over the raw body, form-encoded or not; a SHA-1 signature proves nothing here, alone or beside a bad SHA-256 one.
+package github
+
+import (
+	"crypto"
+	"embed"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/hooktroupe/hooktroupe/source"
+	"github.com/hooktroupe/hooktroupe/source/body"
+	"github.com/hooktroupe/hooktroupe/source/sample"
+	"github.com/hooktroupe/hooktroupe/source/signature"
+)
+
+// The headers that identify a delivery.
+const (
+	eventHeader    = "X-GitHub-Event"
+	deliveryHeader = "X-GitHub-Delivery"
+)
+
+//go:embed samples/*.json
+var files embed.FS
+
+type github struct {
+	signature.Scheme
+	sample.Set
+}
+
+// New returns the source. It uses none of the optional fields of the configuration.
+func New(c source.Config) (source.Source, error) {
+	if err := c.Check(source.Uses{}); err != nil {
+		return nil, err
+	}
+	form := signature.Form{Header: "X-Hub-Signature-256", Prefix: "sha256=", Hash: crypto.SHA256}
+	return &github{Scheme: form.Scheme(c), Set: samples()}, nil
+}
+
+// Parse reads event and delivery ID from the headers, and action and key from the body. A ping is answered and makes no
+// task.
+func (g *github) Parse(req *source.Request) (source.Delivery, error) {
+	event, err := body.Field(req.Header, eventHeader)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	if event == "" {
+		return source.Delivery{}, &source.Malformed{Detail: "no " + eventHeader}
+	}
+	id, err := body.Field(req.Header, deliveryHeader)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	doc, err := read(req)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	found := find(doc)
+	d := source.Delivery{EventType: event, DeliveryID: id, Key: found.key(event)}
+	if found.action != "" {
+		d.EventType = event + "." + found.action
+	}
+	if event == "ping" {
+		d.Answer = &source.Answer{Status: 200, ContentType: "application/json", Body: []byte(`{"status":"pong"}`)}
+	}
+	if id == "" {
+		d.DeliveryID = source.FallbackID("github", d.EventType, req.Body)
+	}
+	return d.Checked()
+}
+
+// read returns the JSON of the body, or of the payload field of a form: the content type is a setting of the hook.
+func read(req *source.Request) (body.Document, error) {
+	if !body.IsForm(body.Media(req.Header)) {
+		return body.FromRequest(req)
+	}
+	payload, err := body.FormField(req.Body, "payload")
+	if err != nil {
+		return body.Document{}, err
+	}
+	return body.ReadObject(payload)
+}
+
+// names are the members from which event type and key are made, each empty if absent.
+type names struct {
+	action, repository, ref                 string
+	pullRequest, issue, discussion, checked string
+}
+
+// find collects the names in one pass over the members of the body.
+func find(doc body.Document) names {
+	var n names
+	doc.Members(func(name string, value gjson.Result) {
+		switch name {
+		case "action":
+			n.action = body.Text(value)
+		case "repository":
+			n.repository = body.Text(value.Get("full_name"))
+		case "ref":
+			n.ref = body.Text(value)
+		case "pull_request":
+			n.pullRequest = body.Text(value.Get("number"))
+		case "issue":
+			n.issue = body.Text(value.Get("number"))
+		case "discussion":
+			n.discussion = body.Text(value.Get("number"))
+		case "check_run", "check_suite", "workflow_run":
+			n.checked = body.Text(value.Get("pull_requests.0.number")) // none when it comes from a fork
+		}
+	})
+	return n
+}
+
+// key is the repository with the ref of a push, or with the number of a pull request, issue or discussion: they share
+// one number space. Events of an installation or an organization have no repository and no key.
+func (n names) key(event string) string {
+	switch event {
+	case "push", "create", "delete":
+		return source.Key(n.repository, '@', n.ref)
+	}
+	for _, number := range [...]string{n.pullRequest, n.issue, n.discussion, n.checked} {
+		if number != "" {
+			return source.Key(n.repository, '#', number)
+		}
+	}
+	return n.repository
+}
+
+func samples() sample.Set {
+	of := func(event string) sample.Sample {
+		name, _, _ := strings.Cut(event, ".")
+		return sample.Sample{
+			Event: event,
+			File:  "samples/" + event + ".json",
+			Header: source.Header{
+				{Name: "User-Agent", Value: "GitHub-Hookshot/044aadd"},
+				{Name: "Accept", Value: "*/*"},
+				{Name: "Content-Type", Value: "application/json"},
+				{Name: eventHeader, Value: name},
+				{Name: "X-GitHub-Hook-ID", Value: "132661606"},
+				{Name: "X-GitHub-Hook-Installation-Target-ID", Value: "186853002"},
+				{Name: "X-GitHub-Hook-Installation-Target-Type", Value: "repository"},
+			},
+			IDHeaders: []string{deliveryHeader},
+		}
+	}
+	return sample.NewSet(files,
+		of("pull_request.opened"), of("push"), of("issues.opened"), of("issue_comment.created"), of("ping"))
+}
