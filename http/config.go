@@ -1,0 +1,218 @@
+package http
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/http/ingress"
+)
+
+// Config is for the operator. Every field may be left at zero.
+type Config struct {
+	// Listen is the host:port for deliveries and, without AdminListen, for everything else. Empty means 127.0.0.1:8080;
+	// port 0 means any free port.
+	Listen string
+	// AdminListen is the host:port for the status API, probes and metrics. Empty means that Listen serves them too.
+	// Probes are answered on both.
+	AdminListen string
+	// AdminTokens are the SHA-256 digests, in hex, of the bearer tokens that open the status API and metrics. Empty
+	// means that they are open, which only a loopback address may be.
+	AdminTokens []string
+	// AllowedHosts are names and addresses, without a port, that a request to the API may give as its Host beside
+	// loopback ones. They matter only without AdminTokens.
+	AllowedHosts []string
+	// TLSCert and TLSKey are files in PEM for every listener, read again when they change. Empty means plain HTTP.
+	TLSCert, TLSKey string
+
+	// MaxBodyBytes bounds the body of one delivery whose source sets no bound of its own. Zero means 25 MiB; at most
+	// 60 MiB.
+	MaxBodyBytes int
+	// MaxHeaderBytes bounds the request line and the header block. Zero means 16 KiB; 4 KiB to 1 MiB.
+	MaxHeaderBytes int
+	// MaxConnections bounds open connections of one listener; one more is answered 503 and closed. Zero means 4096.
+	MaxConnections int
+	// MaxConnectionsPerIP bounds those of one client address, loopback excepted. Zero means 1024.
+	MaxConnectionsPerIP int
+	// MaxInflightRequests bounds deliveries that are read or wait for their answer. Zero means 4096.
+	MaxInflightRequests int
+	// MaxInflightBytes bounds the memory of their bodies together. Zero means 256 MiB; at least MaxBodyBytes.
+	MaxInflightBytes int
+
+	// ReadTimeout bounds the arrival of one request, from its first byte to its last. Zero means 30 s.
+	ReadTimeout time.Duration
+	// WriteTimeout bounds the sending of one response. Zero means 30 s.
+	WriteTimeout time.Duration
+	// IdleTimeout bounds the wait for the next request of a connection. Zero means 75 s, above what proxies use.
+	IdleTimeout time.Duration
+	// AnswerTimeout bounds the wait for a delivery to be on stable storage. Zero means 10 s.
+	AnswerTimeout time.Duration
+	// DrainDelay is how long the daemon still takes deliveries after /readyz said that it stops, so that load balancers
+	// see it first. Zero means no delay.
+	DrainDelay time.Duration
+	// TrustedProxies are the peers whose X-Forwarded-For is believed, as addresses or CIDR networks. Empty means none.
+	TrustedProxies []string
+}
+
+// Defaults and bounds of the listener's own fields.
+const (
+	DefaultListen         = "127.0.0.1:8080"
+	defaultHeaderBytes    = 16 << 10
+	minHeaderBytes        = 4 << 10
+	maxHeaderBytes        = 1 << 20
+	defaultConnections    = 4096
+	defaultConnsPerIP     = 1024
+	defaultReadTimeout    = 30 * time.Second
+	defaultWriteTimeout   = 30 * time.Second
+	defaultIdleTimeout    = 75 * time.Second
+	maxConfiguredDuration = time.Hour
+)
+
+// WithDefaults returns the configuration with every zero field at its default.
+func (c Config) WithDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	in := ingress.Config{
+		MaxBodyBytes:        c.MaxBodyBytes,
+		MaxInflightRequests: c.MaxInflightRequests,
+		MaxInflightBytes:    c.MaxInflightBytes,
+		AnswerTimeout:       c.AnswerTimeout,
+	}.WithDefaults()
+	c.MaxBodyBytes, c.AnswerTimeout = in.MaxBodyBytes, in.AnswerTimeout
+	c.MaxInflightRequests, c.MaxInflightBytes = in.MaxInflightRequests, in.MaxInflightBytes
+	fill(&c.MaxHeaderBytes, defaultHeaderBytes)
+	fill(&c.MaxConnections, defaultConnections)
+	fill(&c.MaxConnectionsPerIP, defaultConnsPerIP)
+	fill(&c.ReadTimeout, defaultReadTimeout)
+	fill(&c.WriteTimeout, defaultWriteTimeout)
+	fill(&c.IdleTimeout, defaultIdleTimeout)
+	return c
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Ingress is the part of the configuration that the ingress needs. The configuration must be valid.
+func (c Config) Ingress() ingress.Config {
+	c = c.WithDefaults()
+	proxies, err := parsePrefixes(c.TrustedProxies)
+	if err != nil {
+		panic(err) // Validate says so first
+	}
+	return ingress.Config{
+		MaxBodyBytes:        c.MaxBodyBytes,
+		MaxInflightRequests: c.MaxInflightRequests,
+		MaxInflightBytes:    c.MaxInflightBytes,
+		AnswerTimeout:       c.AnswerTimeout,
+		TrustedProxies:      proxies,
+	}.WithDefaults()
+}
+
+// Validate returns every fault of the configuration, each naming its key and what to set. Zero fields count as their
+// defaults.
+func (c Config) Validate() error {
+	c = c.WithDefaults()
+	proxies, err := parsePrefixes(c.TrustedProxies)
+	faults := []error{err}
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("http."+format, args...))
+		}
+	}
+	in := ingress.Config{
+		MaxBodyBytes: c.MaxBodyBytes, MaxInflightRequests: c.MaxInflightRequests,
+		MaxInflightBytes: c.MaxInflightBytes, AnswerTimeout: c.AnswerTimeout, TrustedProxies: proxies,
+	}.WithDefaults()
+	if err := in.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("http: %w", err))
+	}
+	check(c.MaxHeaderBytes >= minHeaderBytes && c.MaxHeaderBytes <= maxHeaderBytes,
+		"max_header_bytes: %d is not within %d and %d", c.MaxHeaderBytes, minHeaderBytes, maxHeaderBytes)
+	check(c.MaxConnections > 0, "max_connections: %d is below 1", c.MaxConnections)
+	check(c.MaxConnectionsPerIP > 0, "max_connections_per_ip: %d is below 1", c.MaxConnectionsPerIP)
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"read_timeout", c.ReadTimeout}, {"write_timeout", c.WriteTimeout}, {"idle_timeout", c.IdleTimeout}} {
+		check(d.value > 0 && d.value <= maxConfiguredDuration,
+			"%s: %s is not above 0 and up to %s", d.key, d.value, maxConfiguredDuration)
+	}
+	check(c.DrainDelay >= 0 && c.DrainDelay <= maxConfiguredDuration,
+		"drain_delay: %s is not within 0 and %s", c.DrainDelay, maxConfiguredDuration)
+	check((c.TLSCert == "") == (c.TLSKey == ""), "tls_cert and http.tls_key: set both or neither")
+	_, err = parseTokens(c.AdminTokens)
+	return errors.Join(append(faults, err, c.validateListeners())...)
+}
+
+// validateListeners checks the addresses, and that nothing open is offered beyond loopback.
+func (c Config) validateListeners() error {
+	var faults []error
+	admin, key := c.Listen, "http.listen"
+	if c.AdminListen != "" {
+		admin, key = c.AdminListen, "http.admin_listen"
+		if _, _, err := net.SplitHostPort(c.AdminListen); err != nil {
+			faults = append(faults, fmt.Errorf("http.admin_listen: %q is not host:port", c.AdminListen))
+		}
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		faults = append(faults, fmt.Errorf("http.listen: %q is not host:port", c.Listen))
+	}
+	if len(faults) == 0 && len(c.AdminTokens) == 0 && !loopback(admin) {
+		faults = append(faults, fmt.Errorf("%s: %s is not loopback and would show the status API and metrics to "+
+			"everybody: set http.admin_tokens, or http.admin_listen to a loopback address", key, admin))
+	}
+	return errors.Join(faults...)
+}
+
+// loopback says whether a host:port can only be reached from this machine.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopbackHost(host)
+}
+
+// loopbackHost says whether a host, without its port, names this machine to itself.
+func loopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// parseTokens reads the digests. An error does not repeat them.
+func parseTokens(digests []string) ([][sha256.Size]byte, error) {
+	tokens := make([][sha256.Size]byte, 0, len(digests))
+	for i, text := range digests {
+		digest, err := hex.DecodeString(text)
+		if err != nil || len(digest) != sha256.Size {
+			return nil, fmt.Errorf("http.admin_tokens[%d]: not a SHA-256 digest in 64 hex digits", i)
+		}
+		tokens = append(tokens, [sha256.Size]byte(digest))
+	}
+	return tokens, nil
+}
+
+// parsePrefixes reads addresses and networks.
+func parsePrefixes(texts []string) (ingress.Prefixes, error) {
+	prefixes := make(ingress.Prefixes, 0, len(texts))
+	for i, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("http.trusted_proxies[%d]: %q is neither an address nor a network", i, text)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}

@@ -1,0 +1,115 @@
+package http
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/http/problem"
+)
+
+// fullResponse is sent, before any request was read, to a connection beyond the bound.
+const fullResponse = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n" +
+	"Content-Type: " + problem.ContentType + "\r\nContent-Length: 95\r\n\r\n" +
+	`{"type":"urn:hooktroupe:problem:overloaded","title":"Too many connections are open","status":503}`
+
+// refuseTimeout bounds the sending of fullResponse, which fits into any socket's buffer.
+const refuseTimeout = 100 * time.Millisecond
+
+// boundedListener bounds the connections that are open at once, in all and of one client address. Loopback addresses
+// have no bound of their own: a proxy on this machine speaks for many.
+type boundedListener struct {
+	net.Listener
+	max, maxPerIP int
+	plain         bool // without TLS: a refusal can be said in words
+
+	mu   sync.Mutex // guards what follows
+	open map[*boundedConn]struct{}
+	byIP map[netip.Addr]int
+}
+
+func newBoundedListener(inner net.Listener, limit, perIP int, plain bool) *boundedListener {
+	return &boundedListener{
+		Listener: inner, max: limit, maxPerIP: perIP, plain: plain,
+		open: make(map[*boundedConn]struct{}), byIP: make(map[netip.Addr]int),
+	}
+}
+
+// Accept returns the next connection that is within the bounds.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.admit(conn); c != nil {
+			return c, nil
+		}
+		l.refuse(conn)
+	}
+}
+
+func (l *boundedListener) admit(conn net.Conn) net.Conn {
+	c := &boundedConn{Conn: conn, listener: l}
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.addr = tcp.AddrPort().Addr().Unmap()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.max || c.counted() && l.byIP[c.addr] >= l.maxPerIP {
+		return nil
+	}
+	l.open[c] = struct{}{}
+	if c.counted() {
+		l.byIP[c.addr]++
+	}
+	return c
+}
+
+// refuse says that there is no room. The connection is lost either way, so no error matters.
+func (l *boundedListener) refuse(conn net.Conn) {
+	if l.plain && conn.SetWriteDeadline(time.Now().Add(refuseTimeout)) == nil {
+		_, _ = conn.Write([]byte(fullResponse))
+	}
+	_ = conn.Close()
+}
+
+// closeAll ends every connection at once, whatever it is doing.
+func (l *boundedListener) closeAll() {
+	l.mu.Lock()
+	conns := make([]*boundedConn, 0, len(l.open))
+	for c := range l.open {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+// boundedConn gives its place back when it is closed.
+type boundedConn struct {
+	net.Conn
+	listener *boundedListener
+	addr     netip.Addr // the zero Addr when the peer has no IP address
+}
+
+// counted says whether the bound per address applies.
+func (c *boundedConn) counted() bool { return c.addr.IsValid() && !c.addr.IsLoopback() }
+
+// Close closes the connection. It is safe to call twice.
+func (c *boundedConn) Close() error {
+	l := c.listener
+	l.mu.Lock()
+	if _, open := l.open[c]; open {
+		delete(l.open, c)
+		if c.counted() {
+			if l.byIP[c.addr]--; l.byIP[c.addr] == 0 {
+				delete(l.byIP, c.addr)
+			}
+		}
+	}
+	l.mu.Unlock()
+	return c.Conn.Close()
+}
