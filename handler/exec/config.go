@@ -1,0 +1,129 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/handler"
+)
+
+// DefaultKillGrace is what a zero Config.KillGrace stands for.
+const DefaultKillGrace = 2 * time.Second
+
+// Config describes one program.
+type Config struct {
+	// Command is the program and its arguments, passed on as they are. A program without a slash is looked up in the
+	// daemon's PATH, once.
+	Command []string
+	// Dir is the working directory. Empty means the daemon's.
+	Dir string
+	// Env names variables of the daemon's environment that the program sees too.
+	Env []string
+	// Set adds variables, over inherited ones of the same name. Values may be secrets: a Config prints without them.
+	Set map[string]string
+	// Timeout bounds one run. Zero means that only the attempt's own deadline does.
+	Timeout time.Duration
+	// KillGrace is how long a program that was sent SIGTERM may take to end before SIGKILL. Zero means DefaultKillGrace
+	// (2 s).
+	KillGrace time.Duration
+	// MaxOutputBytes bounds the result: more of standard output is read and dropped. Zero means handler.MaxResultBytes
+	// (4 KiB), which is also the most.
+	MaxOutputBytes int
+	// DiscardCodes are exit codes, 1 to 255, after which the task has failed for good. None means that every failure is
+	// tried again.
+	DiscardCodes []int
+}
+
+// String names the program without arguments and variables, which may hold secrets.
+func (c Config) String() string {
+	if len(c.Command) == 0 {
+		return "exec nothing"
+	}
+	return "exec " + c.Command[0]
+}
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// WithDefaults returns the configuration with each zero replaced by what it stands for.
+func (c Config) WithDefaults() Config {
+	if c.KillGrace == 0 {
+		c.KillGrace = DefaultKillGrace
+	}
+	if c.MaxOutputBytes == 0 {
+		c.MaxOutputBytes = handler.MaxResultBytes
+	}
+	return c
+}
+
+// validate judges a configuration that has its defaults. Every error names the field at fault.
+func (c Config) validate() error {
+	switch {
+	case len(c.Command) == 0 || c.Command[0] == "":
+		return errors.New("command: empty")
+	case slices.ContainsFunc(c.Command, holdsNUL):
+		return errors.New("command: holds a NUL")
+	case c.Timeout < 0:
+		return errors.New("timeout: negative")
+	case c.KillGrace < 0:
+		return errors.New("kill_grace: negative")
+	case c.MaxOutputBytes < 0 || c.MaxOutputBytes > handler.MaxResultBytes:
+		return fmt.Errorf("max_output_bytes: not within 0 and %d", handler.MaxResultBytes)
+	}
+	for _, code := range c.DiscardCodes {
+		if code < 1 || code > 255 {
+			return fmt.Errorf("discard_codes: %d is not within 1 and 255", code)
+		}
+	}
+	for _, name := range c.Env {
+		if err := checkVariable(name); err != nil {
+			return fmt.Errorf("env: %w", err)
+		}
+	}
+	for name, value := range c.Set {
+		if err := checkVariable(name); err != nil {
+			return fmt.Errorf("set: %w", err)
+		}
+		if holdsNUL(value) {
+			return fmt.Errorf("set: value of %s holds a NUL", name)
+		}
+	}
+	return nil
+}
+
+// checkVariable refuses what is no name, and the names that are ours.
+func checkVariable(name string) error {
+	switch {
+	case name == "" || strings.ContainsAny(name, "=\x00"):
+		return fmt.Errorf("%q is not the name of a variable", name)
+	case strings.HasPrefix(name, prefix):
+		return fmt.Errorf("%s: names that begin with %s are reserved", name, prefix)
+	}
+	return nil
+}
+
+// lookUp returns the absolute path of the program, so that no later attempt depends on PATH or a working directory.
+func (c Config) lookUp() (string, error) {
+	found, err := osexec.LookPath(c.Command[0])
+	if err != nil {
+		return "", fmt.Errorf("command: %w", err)
+	}
+	if c.Dir != "" {
+		info, err := os.Stat(c.Dir)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("dir: %w", err)
+		case !info.IsDir():
+			return "", fmt.Errorf("dir: %s is not a directory", c.Dir)
+		}
+	}
+	return filepath.Abs(found)
+}
+
+func holdsNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
