@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/hooktroupe/hooktroupe/actors"
+	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// errStarting means that recovery has not ended yet.
+var errStarting = errors.New("the daemon is starting")
+
+// retryStarting is the Retry-After, in seconds, of a delivery that comes while the daemon starts or stops.
+const retryStarting = 2
+
+// gate stands between the listeners, which are open from the first moment, and the troupe, which is there only after
+// recovery: before it opens, deliveries are refused and questions fail. It is safe for use by many goroutines.
+type gate struct {
+	troupe   atomic.Pointer[actors.Troupe]
+	handlers actors.Handlers
+}
+
+func (g *gate) open(t *actors.Troupe) { g.troupe.Store(t) }
+
+// Accept is ingress.Acceptor.
+func (g *gate) Accept(
+	ctx context.Context, d *messages.Delivery,
+) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error) {
+	t := g.troupe.Load()
+	if t == nil {
+		return nil, &messages.DeliveryRefused{
+			Reason: messages.Refusal_REFUSAL_DRAINING, RetryAfter: retryStarting, Detail: errStarting.Error(),
+		}, nil
+	}
+	if binding, bound := g.handlers.Lookup(d.GetSource(), d.GetEventType()); bound && binding.MaxAttempts > 0 {
+		d.MaxAttempts = uint32(binding.MaxAttempts)
+	}
+	return t.Accept(ctx, d)
+}
+
+// wanted is ingress.Wanted.
+func (g *gate) wanted(source, eventType string) bool {
+	_, bound := g.handlers.Lookup(source, eventType)
+	return bound
+}
+
+// Get is status.Tasks.
+func (g *gate) Get(ctx context.Context, id string) (*messages.Task, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Get(ctx, id)
+	}
+	return nil, errStarting
+}
+
+// List is status.Tasks. The cursor is the ID of the last task of the page before.
+func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, string, error) {
+	t := g.troupe.Load()
+	if t == nil {
+		return nil, "", errStarting
+	}
+	query := actors.Query{Source: q.Source, EventType: q.Event, Limit: q.Limit}
+	for _, s := range q.Statuses {
+		query.Statuses = append(query.Statuses, task.Status(s))
+	}
+	if q.After != "" {
+		after, err := task.ParseID(q.After)
+		if err != nil {
+			return nil, "", err
+		}
+		query.After = after
+	}
+	tasks, next, err := t.List(ctx, query)
+	if err != nil || next == (task.ID{}) {
+		return tasks, "", err
+	}
+	return tasks, next.String(), nil
+}
+
+// Counts is status.Tasks.
+func (g *gate) Counts(ctx context.Context) (*messages.GetCountsReply, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Counts(ctx)
+	}
+	return nil, errStarting
+}
+
+// Cancel is status.Tasks.
+func (g *gate) Cancel(ctx context.Context, id, reason string) (*messages.Task, *messages.TaskRefused, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Cancel(ctx, id, reason)
+	}
+	return nil, nil, errStarting
+}
+
+// Retry is status.Tasks.
+func (g *gate) Retry(ctx context.Context, id string) (*messages.Task, *messages.TaskRefused, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Retry(ctx, id)
+	}
+	return nil, nil, errStarting
+}
