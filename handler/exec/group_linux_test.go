@@ -40,7 +40,7 @@ func (p pipe) readPIDs(t *testing.T, n int) []int {
 		t.Error(err)
 		return make([]int, n)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lines := bufio.NewScanner(f)
 	pids := make([]int, n)
 	for i := range pids {
@@ -202,7 +202,7 @@ func TestWhatAProgramLeavesBehindIsKilled(t *testing.T) {
 	}
 	// It may be gone before it could be watched, which is as good.
 	if fd, err := unix.PidfdOpen(pid, 0); err == nil {
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		awaitGone(t, pid, fd)
 	}
 }

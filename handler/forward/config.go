@@ -91,18 +91,8 @@ func (c Config) validate() (*url.URL, error) {
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return nil, errors.New("cert_file, key_file: one without the other")
 	}
-	for name, value := range c.Headers {
-		if err := checkHeader(name, value); err != nil {
-			return nil, fmt.Errorf("headers: %w", err)
-		}
-		if ownAffair(canonical(name)) {
-			return nil, fmt.Errorf("headers: %s is not for configuration", canonical(name))
-		}
-	}
-	for _, name := range c.PassHeaders {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, fmt.Errorf("pass_headers: %q is not a header name", name)
-		}
+	if err := c.validateHeaders(); err != nil {
+		return nil, err
 	}
 	for _, prefix := range c.Allow {
 		if !prefix.IsValid() || prefix.Addr().Is4In6() {
@@ -117,11 +107,35 @@ func (c Config) validate() (*url.URL, error) {
 	return target, nil
 }
 
+func (c Config) validateHeaders() error {
+	taken := make(map[string]bool, len(c.Headers))
+	for name, value := range c.Headers {
+		if err := checkHeader(name, value); err != nil {
+			return fmt.Errorf("headers: %w", err)
+		}
+		name = canonical(name)
+		if ownAffair(name) {
+			return fmt.Errorf("headers: %s is not for configuration", name)
+		}
+		if taken[name] {
+			return fmt.Errorf("headers: %s comes twice, in different letter case", name)
+		}
+		taken[name] = true
+	}
+	for _, name := range c.PassHeaders {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("pass_headers: %q is not a header name", name)
+		}
+	}
+	return nil
+}
+
+// parseTarget reads the URL of a sink. Its errors never quote it.
 func parseTarget(raw string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, errors.New("url: not a URL") // the parser's error would quote it, secrets included
+		return nil, errors.New("url: not a URL")
 	case target.Scheme != "http" && target.Scheme != "https":
 		return nil, errors.New("url: neither http nor https")
 	case target.Hostname() == "":

@@ -79,8 +79,10 @@ func New(cfg Config, options ...Option) (*Handler, error) {
 	for _, option := range options {
 		option(h)
 	}
-	h.transport, err = newTransport(cfg, dial, h.resolver)
-	return h, err
+	if h.transport, err = newTransport(cfg, dial, h.resolver); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // Close closes the idle connections. Exchanges under way go on, and a later Handle dials anew.
@@ -100,7 +102,7 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	if err != nil {
 		return nil, h.failure(ctx, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // nothing is written, so nothing can be lost
 	body, err := h.read(resp)
 	if resp.StatusCode/100 != 2 {
 		return nil, refusal(resp, body, h.clock.Now())

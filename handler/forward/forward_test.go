@@ -224,6 +224,7 @@ func TestConfigIsJudged(t *testing.T) {
 		"CA that is none":      {forward.Config{URL: "http://sink.example/", CAFile: "forward_test.go"}, "ca_file:"},
 		"no prefix":            {forward.Config{URL: "http://sink.example/", Allow: make([]netip.Prefix, 1)}, "allow:"},
 		"empty signing key":    {forward.Config{URL: "http://sink.example/", SigningKeys: []forward.SigningKey{key}}, "signing_keys[0]:"},
+		"header twice":         {forward.Config{URL: "http://sink.example/", Headers: map[string]string{"X-A": "1", "x-a": "2"}}, "headers:"},
 		"pass header":          {forward.Config{URL: "http://sink.example/", PassHeaders: []string{"a b"}}, "pass_headers:"},
 	}
 	for name, header := range map[string]string{"X-Line": "a\r\nb: hunter2", "no name": "v", "Host": "h", "Content-Length": "1",

@@ -127,7 +127,7 @@ func resolverTo(t *testing.T, addr netip.Addr) *net.Resolver {
 		answerQuestions(conn, addr)
 	}()
 	t.Cleanup(func() {
-		conn.Close()
+		_ = conn.Close() // which ends the name server
 		<-done
 	})
 	return &net.Resolver{

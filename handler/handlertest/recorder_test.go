@@ -23,7 +23,7 @@ func post(ctx context.Context, t *testing.T, client *http.Client, url, body stri
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(answer), err
 }
