@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,18 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler/handlertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// deadProxy is where the environment of every test here points: nothing listens on port 1 of loopback.
+const deadProxy = "http://127.0.0.1:1"
+
+// TestMain sets the proxy variables before anything reads them, for net/http reads them once in the life of a process.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+		if err := os.Setenv(name, deadProxy); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newHandler makes a Handler for a recorder, and closes it with the test.
 func newHandler(t *testing.T, cfg forward.Config, options ...forward.Option) *forward.Handler {

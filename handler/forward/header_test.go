@@ -43,6 +43,13 @@ func TestHeadersThatTellOfTheTask(t *testing.T) {
 	}
 }
 
+func TestAnswerIsNotAskedToBeCompressed(t *testing.T) {
+	got := sent(t, forward.Config{}, handlertest.NewTask(handlertest.WithHeader("Accept-Encoding", "gzip")))
+	if values, ok := got["Accept-Encoding"]; ok {
+		t.Errorf("Accept-Encoding: %q, want none", values)
+	}
+}
+
 func TestEmptyDeliveryIDIsNotSent(t *testing.T) {
 	got := sent(t, forward.Config{}, handlertest.NewTask(func(task *handler.Task) { task.DeliveryID = "" }))
 	if values, ok := got[forward.HeaderDeliveryID]; ok {

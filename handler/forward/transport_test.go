@@ -23,7 +23,6 @@ import (
 
 func TestSinkMustBeVouchedFor(t *testing.T) {
 	sink := handlertest.NewTLSRecorder(t)
-	sink.Server.Config.ErrorLog = nil
 	trusted := filepath.Join(t.TempDir(), "ca.pem")
 	writePEM(t, trusted, "CERTIFICATE", sink.Server.Certificate().Raw)
 	stranger := newIdentity(t)

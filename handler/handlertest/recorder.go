@@ -3,6 +3,7 @@ package handlertest
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -84,6 +85,8 @@ func start(tb testing.TB, begin func(*httptest.Server), script []Answer) *Record
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.serve(tb, w, req)
 	}))
+	// What a connection dies of is for the test to judge, not for its output.
+	r.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	begin(r.Server)
 	r.URL = r.Server.URL
 	tb.Cleanup(func() {
