@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -310,6 +311,7 @@ func TestDrainTakesDeliveriesUntilTheDelayIsOver(t *testing.T) {
 		case err := <-done:
 			t.Fatalf("Shutdown did not wait: %v", err)
 		default:
+			runtime.Gosched()
 		}
 	}
 	if resp, body := w.send(get("/readyz", "")).receive(); resp.StatusCode != 503 || !resp.Close ||
@@ -336,9 +338,7 @@ func TestShutdownWaitsForRequestsInFlight(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := dial(t, d.Addr()).send(post("{}"))
-	for !strings.Contains(scrape(t, d), "hooktroupe_ingress_inflight_requests 1\n") {
-		continue
-	}
+	d.awaitInflight(t)
 	done := make(chan error, 1)
 	go func() { done <- d.Shutdown(context.Background()) }()
 	<-d.taken
@@ -357,9 +357,7 @@ func TestShutdownCutsOffWhoDoesNotEnd(t *testing.T) {
 	}
 	w := dial(t, d.Addr()).send("POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nX-Token: good\r\nContent-Length: 9000\r\n\r\n")
 	w.send(strings.Repeat("x", 8999))
-	for !strings.Contains(scrape(t, d), "hooktroupe_ingress_inflight_requests 1\n") {
-		continue
-	}
+	d.awaitInflight(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := d.Shutdown(ctx); !errors.Is(err, context.Canceled) {
@@ -367,6 +365,14 @@ func TestShutdownCutsOffWhoDoesNotEnd(t *testing.T) {
 	}
 	if !w.closed() {
 		t.Error("the connection is still open")
+	}
+}
+
+// awaitInflight returns once one request is in flight, which only the gauge tells.
+func (d *daemon) awaitInflight(t *testing.T) {
+	t.Helper()
+	for !strings.Contains(scrape(t, d), "hooktroupe_ingress_inflight_requests 1\n") {
+		runtime.Gosched()
 	}
 }
 

@@ -3,16 +3,20 @@ package http
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
-// fullResponse is sent, before any request was read, to a connection beyond the bound.
-const fullResponse = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n" +
-	"Content-Type: " + problem.ContentType + "\r\nContent-Length: 95\r\n\r\n" +
-	`{"type":"urn:hooktroupe:problem:overloaded","title":"Too many connections are open","status":503}`
+// fullBody is the problem of a connection beyond the bound.
+const fullBody = `{"type":"` + problem.TypePrefix + `overloaded","title":"Too many requests are in flight","status":503,` +
+	`"detail":"too many connections are open"}`
+
+// fullResponse is sent to such a connection before any request of it was read.
+var fullResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n" +
+	"Content-Type: " + problem.ContentType + "\r\nContent-Length: " + strconv.Itoa(len(fullBody)) + "\r\n\r\n" + fullBody)
 
 // refuseTimeout bounds the sending of fullResponse, which fits into any socket's buffer.
 const refuseTimeout = 100 * time.Millisecond
@@ -70,7 +74,7 @@ func (l *boundedListener) admit(conn net.Conn) net.Conn {
 // refuse says that there is no room. The connection is lost either way, so no error matters.
 func (l *boundedListener) refuse(conn net.Conn) {
 	if l.plain && conn.SetWriteDeadline(time.Now().Add(refuseTimeout)) == nil {
-		_, _ = conn.Write([]byte(fullResponse))
+		_, _ = conn.Write(fullResponse)
 	}
 	_ = conn.Close()
 }

@@ -30,7 +30,6 @@ const (
 	BodyIncomplete         // the connection ended, or the chunks were broken, before the body did
 	BodyTooLarge           // the body is above its bound
 	EncodedBody            // the body came with a Content-Encoding
-	BadExpectation         // Expect asks for something other than 100-continue
 	NotFound               // no such path
 	UnknownSource          // no such source
 	MethodNotAllowed       // the path knows other methods
@@ -60,38 +59,40 @@ type definition struct {
 	title  string
 }
 
-// define returns the row of a kind. It is a switch over constants in all but form: the compiler lays the table out once.
+// table has a row for every kind but None, and never changes.
+var table = [kinds]definition{
+	BadFraming:        {400, "bad-framing", "bad_framing", "The request is not well-formed HTTP"},
+	HeaderTooLarge:    {431, "header-too-large", "header_too_large", "The header block is too large"},
+	RequestTimeout:    {408, "request-timeout", "request_timeout", "The request did not arrive in time"},
+	BodyIncomplete:    {400, "body-incomplete", "body_incomplete", "The body did not arrive whole"},
+	BodyTooLarge:      {413, "body-too-large", "body_too_large", "The body is too large"},
+	EncodedBody:       {415, "encoded-body", "encoded_body", "Encoded bodies are not accepted"},
+	NotFound:          {404, "not-found", "not_found", "There is nothing at this path"},
+	UnknownSource:     {404, "unknown-source", "unknown_source", "There is no such source"},
+	MethodNotAllowed:  {405, "method-not-allowed", "method_not_allowed", "The method is not allowed here"},
+	BadSignature:      {401, "bad-signature", "bad_signature", "The request is not authentic"},
+	MalformedDelivery: {400, "malformed-delivery", "malformed_delivery", "The delivery is malformed"},
+	Overloaded:        {503, "overloaded", "overloaded", "Too many requests are in flight"},
+	BacklogFull:       {503, "backlog-full", "backlog_full", "Too many tasks wait"},
+	StorageFull:       {507, "storage-full", "storage_full", "There is no room to store the delivery"},
+	StorageFailed:     {503, "storage-failed", "storage_failed", "The delivery cannot be stored"},
+	Draining:          {503, "draining", "draining", "The daemon is stopping"},
+	DeliveryTooLarge:  {413, "delivery-too-large", "delivery_too_large", "The delivery does not fit into one record"},
+	NoAnswer:          {503, "no-answer", "no_answer", "The daemon did not answer in time"},
+	Internal:          {500, "internal", "internal", "The daemon made a mistake"},
+	Unauthorized:      {401, "unauthorized", "unauthorized", "A bearer token is needed"},
+	Forbidden:         {403, "forbidden", "forbidden", "The request comes from elsewhere"},
+	BadParameter:      {400, "bad-parameter", "bad_parameter", "A parameter is not valid"},
+	TaskNotFound:      {404, "task-not-found", "task_not_found", "There is no such task"},
+	TaskConflict:      {409, "task-conflict", "task_conflict", "The task is not in a state for that"},
+}
+
+// define returns the row of a kind; what is no kind is a mistake of ours.
 func define(k Kind) definition {
 	if k == None || k >= kinds {
 		k = Internal
 	}
-	return [kinds]definition{
-		BadFraming:        {400, "bad-framing", "bad_framing", "The request is not well-formed HTTP"},
-		HeaderTooLarge:    {431, "header-too-large", "header_too_large", "The header block is too large"},
-		RequestTimeout:    {408, "request-timeout", "request_timeout", "The request did not arrive in time"},
-		BodyIncomplete:    {400, "body-incomplete", "body_incomplete", "The body did not arrive whole"},
-		BodyTooLarge:      {413, "body-too-large", "body_too_large", "The body is too large"},
-		EncodedBody:       {415, "encoded-body", "encoded_body", "Encoded bodies are not accepted"},
-		BadExpectation:    {417, "bad-expectation", "bad_expectation", "The expectation cannot be met"},
-		NotFound:          {404, "not-found", "not_found", "There is nothing at this path"},
-		UnknownSource:     {404, "unknown-source", "unknown_source", "There is no such source"},
-		MethodNotAllowed:  {405, "method-not-allowed", "method_not_allowed", "The method is not allowed here"},
-		BadSignature:      {401, "bad-signature", "bad_signature", "The request is not authentic"},
-		MalformedDelivery: {400, "malformed-delivery", "malformed_delivery", "The delivery is malformed"},
-		Overloaded:        {503, "overloaded", "overloaded", "Too many requests are in flight"},
-		BacklogFull:       {503, "backlog-full", "backlog_full", "Too many tasks wait"},
-		StorageFull:       {507, "storage-full", "storage_full", "There is no room to store the delivery"},
-		StorageFailed:     {503, "storage-failed", "storage_failed", "The delivery cannot be stored"},
-		Draining:          {503, "draining", "draining", "The daemon is stopping"},
-		DeliveryTooLarge:  {413, "delivery-too-large", "delivery_too_large", "The delivery does not fit into one record"},
-		NoAnswer:          {503, "no-answer", "no_answer", "The daemon did not answer in time"},
-		Internal:          {500, "internal", "internal", "The daemon made a mistake"},
-		Unauthorized:      {401, "unauthorized", "unauthorized", "A bearer token is needed"},
-		Forbidden:         {403, "forbidden", "forbidden", "The request comes from elsewhere"},
-		BadParameter:      {400, "bad-parameter", "bad_parameter", "A parameter is not valid"},
-		TaskNotFound:      {404, "task-not-found", "task_not_found", "There is no such task"},
-		TaskConflict:      {409, "task-conflict", "task_conflict", "The task is not in a state for that"},
-	}[k]
+	return table[k]
 }
 
 // All lists every kind but None, in the order of the table.

