@@ -126,4 +126,5 @@ func (c Config) lookUp() (string, error) {
 	return filepath.Abs(found)
 }
 
+// holdsNUL says whether a value cannot be passed to a program at all.
 func holdsNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }

@@ -107,6 +107,7 @@ func (c Config) validate() (*url.URL, error) {
 	return target, nil
 }
 
+// validateHeaders judges the added headers and the names of those that pass. Its errors name headers, never values.
 func (c Config) validateHeaders() error {
 	taken := make(map[string]bool, len(c.Headers))
 	for name, value := range c.Headers {

@@ -19,9 +19,9 @@ type Handler struct {
 	target    *url.URL
 	host      string // what errors call the sink
 	timeout   time.Duration
-	timedOut  error // the cause when timeout ends an exchange
-	static    []handler.Header
-	pass      map[string]struct{} // nil for all
+	timedOut  error               // the cause when timeout ends an exchange
+	static    []handler.Header    // the operator's, canonical
+	pass      map[string]struct{} // canonical; nil for all
 	userAgent string
 	keys      []SigningKey
 	maxBody   int
@@ -103,6 +103,8 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 		return nil, h.failure(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing is written, so nothing can be lost
+	// A refusal stands however much of its body arrives. A 2xx that breaks off was perhaps never meant: servers send the
+	// status before the work is done.
 	body, err := h.read(resp)
 	if resp.StatusCode/100 != 2 {
 		return nil, refusal(resp, body, h.clock.Now())

@@ -31,6 +31,7 @@ func newGuard(target *url.URL, allow []netip.Prefix) (control, error) {
 			v6 = append(v6, prefix)
 		}
 	}
+	// ::ffff:127.0.0.1 is dialled as 127.0.0.1, and must be judged as that.
 	host, err := netip.ParseAddr(target.Hostname())
 	literal := err == nil
 	host = host.Unmap()
@@ -42,6 +43,7 @@ func newGuard(target *url.URL, allow []netip.Prefix) (control, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The address of a literal is known now, and so is the mistake; that of a name is known only to the dialler.
 	guardian := ssrf.New(ssrf.WithPorts(port), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 	if literal {
 		if err := guardian.SafeAddr(host); err != nil {
@@ -56,6 +58,7 @@ func newGuard(target *url.URL, allow []netip.Prefix) (control, error) {
 	}, nil
 }
 
+// portOf returns the one port that may be dialled.
 func portOf(target *url.URL) (uint16, error) {
 	switch text := target.Port(); {
 	case text != "":

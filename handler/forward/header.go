@@ -62,6 +62,7 @@ type headerBlock struct {
 	values []string
 }
 
+// newHeaderBlock returns an empty block with room for so many names; more are not wrong, only slower.
 func newHeaderBlock(names int) *headerBlock {
 	return &headerBlock{header: make(http.Header, names), values: make([]string, 0, names)}
 }
@@ -85,7 +86,8 @@ func (b *headerBlock) add(name, value string) {
 // ownHeaders bounds how many names Handle adds to those of the sender and of the operator.
 const ownHeaders = 9
 
-// header builds the header block of a request. An error is about this delivery and no later attempt mends it.
+// header builds the header block of a request. Who comes later wins: the sender, the operator, then what tells of the
+// task, then the signature. An error is about this delivery and no later attempt mends it.
 func (h *Handler) header(t *handler.Task) (http.Header, error) {
 	block := newHeaderBlock(len(t.Headers) + len(h.static) + ownHeaders)
 	hop := t.Get("Connection")
@@ -111,7 +113,7 @@ func (h *Handler) header(t *handler.Task) (http.Header, error) {
 		{Name: HeaderDeliveryID, Value: t.DeliveryID},
 	}
 	for _, field := range own {
-		if field.Value == "" {
+		if field.Value == "" { // only the delivery ID may be
 			continue
 		}
 		if err := checkHeader(field.Name, field.Value); err != nil {

@@ -35,7 +35,7 @@ func (e *StatusError) Error() string {
 // refusal turns an answer other than 2xx into the error that stands for its outcome.
 func refusal(resp *http.Response, excerpt []byte, now time.Time) error {
 	err := &StatusError{Code: resp.StatusCode, Excerpt: excerpt}
-	switch resp.StatusCode {
+	switch resp.StatusCode { // the statuses that are about the delivery itself
 	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 		http.StatusUnprocessableEntity:
 		return handler.Discard(err)

@@ -19,7 +19,9 @@ const (
 	writeBufferBytes = 32 << 10 // so that a usual delivery is one write
 )
 
-// newTransport builds the connection pool of one sink.
+// newTransport builds the connection pool of one sink. Every limit that it leaves out is that of the attempt's context.
+// It asks for no compression, for the result is what the sink wrote, and names no proxy, for a proxy would be dialled in
+// place of the address that was judged.
 func newTransport(cfg Config, dial control, resolver *net.Resolver) (*http.Transport, error) {
 	tlsConfig, err := newTLSConfig(cfg)
 	if err != nil {
@@ -43,7 +45,8 @@ func newTransport(cfg Config, dial control, resolver *net.Resolver) (*http.Trans
 	}, nil
 }
 
-// newTLSConfig reads the files of the configuration, once.
+// newTLSConfig reads the files of the configuration, once: a renewed certificate takes effect when the configuration is
+// loaded again. Verification cannot be switched off; a private authority belongs in CAFile.
 func newTLSConfig(cfg Config) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CAFile != "" {

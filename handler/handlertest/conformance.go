@@ -56,6 +56,7 @@ func bodies() map[string][]byte {
 	}
 }
 
+// testTaskUntouched compares each task with a copy made before it was worked.
 func testTaskUntouched(t *testing.T, h handler.Handler) {
 	for name, body := range bodies() {
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +76,8 @@ func testTaskUntouched(t *testing.T, h handler.Handler) {
 	}
 }
 
+// testConcurrent is for the race detector as much as for the outcome. The tasks differ by ID; nothing else is shared but
+// the handler.
 func testConcurrent(t *testing.T, h handler.Handler) {
 	const goroutines, each = 8, 4
 	shared := NewTask()
@@ -98,6 +101,7 @@ func testConcurrent(t *testing.T, h handler.Handler) {
 	}
 }
 
+// testEndedBefore begins an attempt whose context is over: there is nothing to do but to say so.
 func testEndedBefore(t *testing.T, h handler.Handler) {
 	reason := errors.New("cancelled by the conformance suite")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -105,6 +109,7 @@ func testEndedBefore(t *testing.T, h handler.Handler) {
 	checkEnded(t, await(t, begin(ctx, h)), reason)
 }
 
+// testCancelled cuts an attempt short while it waits on the world outside.
 func testCancelled(t *testing.T, h handler.Handler, awaitRunning func()) {
 	reason := errors.New("cancelled by the conformance suite")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -120,6 +125,7 @@ func testCancelled(t *testing.T, h handler.Handler, awaitRunning func()) {
 	checkEnded(t, await(t, done), reason)
 }
 
+// testDeadline lets time itself end an attempt, wherever it has come to by then.
 func testDeadline(t *testing.T, h handler.Handler) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -136,6 +142,7 @@ func begin(ctx context.Context, h handler.Handler) <-chan error {
 	return done
 }
 
+// await returns what Handle returned, and fails the test when it does not return within Bound.
 func await(t *testing.T, done <-chan error) error {
 	t.Helper()
 	select {
@@ -147,6 +154,8 @@ func await(t *testing.T, done <-chan error) error {
 	}
 }
 
+// checkEnded judges the error of an attempt that its context ended: the caller tells a timeout from a cancellation by the
+// cause, and neither is the delivery's fault.
 func checkEnded(t *testing.T, err, reason error) {
 	t.Helper()
 	switch {

@@ -17,13 +17,16 @@ const Bound = 30 * time.Second
 
 // Request is one request as the Recorder received it.
 type Request struct {
+	// Method is upper case.
 	Method string
 	// Path is the path of the URL with its query.
 	Path string
 	// Host is what the Host header said.
-	Host   string
+	Host string
+	// Header is without Host, and canonical.
 	Header http.Header
-	Body   []byte
+	// Body is all of it.
+	Body []byte
 	// RemoteAddr tells connections apart.
 	RemoteAddr string
 }
@@ -50,15 +53,15 @@ type Recorder struct {
 	// Server is what listens, for tests that need its certificate or to close connections.
 	Server *httptest.Server
 
-	arrived chan Request // each request once; as large as a test could leave unread
-	gone    chan struct{}
+	arrived chan Request  // each request once; so large that no test fills it, for nobody need read it
+	gone    chan struct{} // one for each caller that went away from a held answer; as large
 
 	mu       sync.Mutex // guards what follows
 	requests []Request
 	script   []Answer // what is left of it; the last answer stays
 }
 
-// maxUnread bounds the requests that a test leaves unread; one more fails it.
+// maxUnread bounds the requests that a test leaves unread. One more is never answered.
 const maxUnread = 1 << 14
 
 // NewRecorder starts a Recorder that gives the answers in turn, and the last of them from then on. Without any it
@@ -72,6 +75,8 @@ func NewTLSRecorder(tb testing.TB, script ...Answer) *Recorder {
 	return start(tb, (*httptest.Server).StartTLS, script)
 }
 
+// start runs a recorder until the test ends. Connections are closed first: a handler's pool, or a caller that is still
+// held, would otherwise keep the server from closing.
 func start(tb testing.TB, begin func(*httptest.Server), script []Answer) *Recorder {
 	tb.Helper()
 	if len(script) == 0 {
@@ -125,6 +130,8 @@ func (r *Recorder) AwaitAbort(tb testing.TB) {
 	}
 }
 
+// serve is the whole of one exchange: read, record, then answer as the script says. A body that breaks off is not
+// recorded.
 func (r *Recorder) serve(tb testing.TB, w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -141,7 +148,7 @@ func (r *Recorder) serve(tb testing.TB, w http.ResponseWriter, req *http.Request
 	for name, value := range answer.Header {
 		w.Header().Set(name, value)
 	}
-	w.WriteHeader(max(answer.Status, http.StatusOK))
+	w.WriteHeader(max(answer.Status, http.StatusOK)) // zero means 200
 	half := len(answer.Body)
 	if answer.HoldBody != nil {
 		half /= 2
