@@ -43,6 +43,24 @@ func TestOutcomeByStatus(t *testing.T) {
 	}
 }
 
+func TestRefusalStandsThoughItsBodyBreaksOff(t *testing.T) {
+	for status, discard := range map[int]bool{http.StatusBadRequest: true, http.StatusServiceUnavailable: false} {
+		sink := handlertest.NewRecorder(t, handlertest.Answer{
+			Status: status, Body: []byte("because, and so on"), HoldBody: make(chan struct{}),
+		})
+		h := newHandler(t, forward.Config{URL: sink.URL, Timeout: 200 * time.Millisecond})
+		_, err := h.Handle(t.Context(), handlertest.NewTask())
+		var refusal *forward.StatusError
+		if !errors.As(err, &refusal) || handler.IsDiscard(err) != discard {
+			t.Errorf("%d: error %v, want a StatusError that discards: %t", status, err, discard)
+			continue
+		}
+		if string(refusal.Excerpt) != "because, " {
+			t.Errorf("%d: excerpt %q, want what arrived", status, refusal.Excerpt)
+		}
+	}
+}
+
 func TestRedirectIsNotFollowed(t *testing.T) {
 	elsewhere := handlertest.NewRecorder(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
