@@ -20,10 +20,13 @@ type Family[M any] struct {
 // labels are the values of one member of a family, the unused ones empty.
 type labels [maxLabels]string
 
-// Counters, Gauges and Histograms are the families there are.
+// The families there are.
 type (
-	Counters   = Family[prometheus.Counter]
-	Gauges     = Family[prometheus.Gauge]
+	// Counters only grow.
+	Counters = Family[prometheus.Counter]
+	// Gauges go up and down.
+	Gauges = Family[prometheus.Gauge]
+	// Histograms sort observations into buckets.
 	Histograms = Family[prometheus.Observer]
 )
 

@@ -171,7 +171,10 @@ func TestSetsAreIndependent(t *testing.T) {
 	if got := value(t, b.Tasks.Crashes); got != 0 {
 		t.Errorf("a crash in one set counts %v in another", got)
 	}
-	var _ prometheus.Gatherer = a.Gatherer()
+	families, err := a.Gatherer().Gather()
+	if err != nil || len(families) == 0 {
+		t.Errorf("Gather: %d families, %v", len(families), err)
+	}
 }
 
 func TestCatalogIsTheCallers(t *testing.T) {

@@ -72,10 +72,16 @@ func prepare(tb testing.TB, header string) *fasthttp.RequestCtx {
 	tb.Helper()
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init(&fasthttp.Request{}, nil, nil)
+	readHeader(tb, ctx, header)
+	return ctx
+}
+
+// readHeader gives a context the header block; what fasthttp itself refuses never comes to the ingress.
+func readHeader(tb testing.TB, ctx *fasthttp.RequestCtx, header string) {
+	tb.Helper()
 	if err := ctx.Request.Header.Read(bufio.NewReader(strings.NewReader(header))); err != nil {
 		tb.Skip("fasthttp refuses it: ", err)
 	}
-	return ctx
 }
 
 // maxAllocs is what one delivery may cost over bare fasthttp: its header block, fields and stored headers, its body, the
