@@ -46,10 +46,10 @@ func TestOutcomeByStatus(t *testing.T) {
 func TestRefusalStandsThoughItsBodyBreaksOff(t *testing.T) {
 	for status, discard := range map[int]bool{http.StatusBadRequest: true, http.StatusServiceUnavailable: false} {
 		sink := handlertest.NewRecorder(t, handlertest.Answer{
-			Status: status, Body: []byte("because, and so on"), HoldBody: make(chan struct{}),
+			// A server that has promised more than it wrote closes the connection.
+			Status: status, Header: map[string]string{"Content-Length": "100"}, Body: []byte("because, "),
 		})
-		h := newHandler(t, forward.Config{URL: sink.URL, Timeout: 200 * time.Millisecond})
-		_, err := h.Handle(t.Context(), handlertest.NewTask())
+		_, err := newHandler(t, forward.Config{URL: sink.URL}).Handle(t.Context(), handlertest.NewTask())
 		var refusal *forward.StatusError
 		if !errors.As(err, &refusal) || handler.IsDiscard(err) != discard {
 			t.Errorf("%d: error %v, want a StatusError that discards: %t", status, err, discard)
@@ -58,6 +58,16 @@ func TestRefusalStandsThoughItsBodyBreaksOff(t *testing.T) {
 		if string(refusal.Excerpt) != "because, " {
 			t.Errorf("%d: excerpt %q, want what arrived", status, refusal.Excerpt)
 		}
+	}
+}
+
+func TestCompletedOnlyByAWholeAnswer(t *testing.T) {
+	sink := handlertest.NewRecorder(t, handlertest.Answer{
+		Header: map[string]string{"Content-Length": "100"}, Body: []byte("almost"),
+	})
+	result, err := newHandler(t, forward.Config{URL: sink.URL}).Handle(t.Context(), handlertest.NewTask())
+	if err == nil || handler.IsDiscard(err) || result != nil {
+		t.Errorf("Handle: %q, %v; want no result and an error to try again", result, err)
 	}
 }
 
