@@ -62,9 +62,19 @@ func BoundKey(key string) string {
 	return digest(sum[:])
 }
 
+// BoundID returns a delivery ID that a sender composed as it is when it is up to MaxNameBytes of printable ASCII, and
+// else "sha256:" with the digest of it.
+func BoundID(id string) string {
+	if printable(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return digest(sum[:])
+}
+
 // Key joins a repository, or whatever holds the numbered things of a sender, and the thing within it. The mark tells
-// what kind of thing: '#' an issue or pull request where they share their numbers, '!' a pull or merge request where
-// they do not, '@' a ref or a commit. Without a thing it is the repository alone, and without a repository it is empty.
+// what kind of thing: '#' an issue or pull request, '!' a pull or merge request where issues have numbers of their own,
+// '@' a ref or a commit. Without a thing it is the repository alone, and without a repository it is empty.
 func Key(repository string, mark byte, thing string) string {
 	if repository == "" || thing == "" {
 		return repository

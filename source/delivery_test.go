@@ -110,3 +110,15 @@ func TestKey(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundID(t *testing.T) {
+	for id, kept := range map[string]bool{
+		"": true, "/context 7": true, strings.Repeat("x", source.MaxNameBytes): true,
+		strings.Repeat("x", source.MaxNameBytes+1): false, "größe": false, "a\nb": false,
+	} {
+		got := source.BoundID(id)
+		if kept != (got == id) || !kept && !strings.HasPrefix(got, "sha256:") {
+			t.Errorf("BoundID(%.20q) = %q", id, got)
+		}
+	}
+}

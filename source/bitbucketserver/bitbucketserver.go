@@ -65,14 +65,7 @@ func pong() *source.Answer {
 
 // Parse reads event and delivery ID from the headers and the key from the body.
 func (b *bitbucketServer) Parse(req *source.Request) (source.Delivery, error) {
-	event, err := body.Field(req.Header, eventHeader)
-	if err != nil {
-		return source.Delivery{}, err
-	}
-	if event == "" {
-		return source.Delivery{}, &source.Malformed{Detail: "no " + eventHeader}
-	}
-	id, err := body.Field(req.Header, deliveryHeader)
+	event, id, err := body.Names(req.Header, eventHeader, deliveryHeader)
 	if err != nil {
 		return source.Delivery{}, err
 	}

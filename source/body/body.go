@@ -71,6 +71,9 @@ func FromRequest(req *source.Request) (Document, error) {
 	return ReadObject(req.Body)
 }
 
+// IsArray says whether the document is a JSON array.
+func (d Document) IsArray() bool { return d.root.IsArray() }
+
 // Members calls visit with each member of an object, in its order, in a single pass. The value is valid during the call;
 // take what is needed of it with Text.
 func (d Document) Members(visit func(name string, value gjson.Result)) {
@@ -165,4 +168,17 @@ func Field(header source.Header, name string) (string, error) {
 		return "", &source.Malformed{Detail: name + " came more than once"}
 	}
 	return value, nil
+}
+
+// Names returns event type and delivery ID from the headers of a sender that puts both there. A missing event, and
+// either of them sent twice, is a *source.Malformed error; a missing delivery ID is empty.
+func Names(header source.Header, eventHeader, idHeader string) (event, id string, err error) {
+	if event, err = Field(header, eventHeader); err != nil {
+		return "", "", err
+	}
+	if event == "" {
+		return "", "", &source.Malformed{Detail: "no " + eventHeader}
+	}
+	id, err = Field(header, idHeader)
+	return event, id, err
 }

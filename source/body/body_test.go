@@ -144,6 +144,9 @@ func TestMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !doc.IsArray() {
+		t.Error("an array is none")
+	}
 	doc.Members(func(string, gjson.Result) { t.Error("an array has members") })
 }
 
@@ -178,6 +181,20 @@ func TestField(t *testing.T) {
 	}
 	_, err := body.Field(header.With("a", "1"), "A")
 	wantMalformed(t, err)
+}
+
+func TestNames(t *testing.T) {
+	header := source.Header{{Name: "Event", Value: "push"}, {Name: "Id", Value: "7"}}
+	if event, id, err := body.Names(header, "event", "id"); event != "push" || id != "7" || err != nil {
+		t.Errorf("Names = %q, %q, %v", event, id, err)
+	}
+	if event, id, err := body.Names(header[:1], "event", "id"); event != "push" || id != "" || err != nil {
+		t.Errorf("Names without an ID = %q, %q, %v", event, id, err)
+	}
+	for _, bad := range []source.Header{header[1:], header.With("event", "push"), header.With("ID", "7")} {
+		_, _, err := body.Names(bad, "event", "id")
+		wantMalformed(t, err)
+	}
 }
 
 // Read agrees with the standard library on what is JSON, within the bound on depth.

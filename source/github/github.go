@@ -41,14 +41,7 @@ func New(c source.Config) (source.Source, error) {
 // Parse reads event and delivery ID from the headers, and action and key from the body. A ping is answered and makes no
 // task.
 func (g *github) Parse(req *source.Request) (source.Delivery, error) {
-	event, err := body.Field(req.Header, eventHeader)
-	if err != nil {
-		return source.Delivery{}, err
-	}
-	if event == "" {
-		return source.Delivery{}, &source.Malformed{Detail: "no " + eventHeader}
-	}
-	id, err := body.Field(req.Header, deliveryHeader)
+	event, id, err := body.Names(req.Header, eventHeader, deliveryHeader)
 	if err != nil {
 		return source.Delivery{}, err
 	}

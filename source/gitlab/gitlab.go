@@ -63,14 +63,7 @@ func signingTokens(secrets []source.Secret) []source.Secret {
 
 // Parse reads the event type from the body and, where a custom body template left it out, from the header.
 func (g *gitlab) Parse(req *source.Request) (source.Delivery, error) {
-	header, err := body.Field(req.Header, eventHeader)
-	if err != nil {
-		return source.Delivery{}, err
-	}
-	if header == "" {
-		return source.Delivery{}, &source.Malformed{Detail: "no " + eventHeader}
-	}
-	id, err := body.Field(req.Header, g.idHeader)
+	header, id, err := body.Names(req.Header, eventHeader, g.idHeader)
 	if err != nil {
 		return source.Delivery{}, err
 	}

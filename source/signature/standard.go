@@ -55,7 +55,7 @@ type publicKey struct {
 }
 
 // NewStandard returns the scheme for the secrets of c, each with whsec_ or whpk_ and base64, or base64 of a symmetric
-// key alone. The first family of which a request has any header is the one that must be complete.
+// key alone. The family that FamilyOf finds in a request is the one that must be complete.
 func NewStandard(c source.Config, families ...Family) (*Standard, error) {
 	s := &Standard{families: families, tolerance: c.Window()}
 	var symmetric []source.Secret
@@ -88,21 +88,21 @@ func decodeKey(encoded string, least, most int) ([]byte, error) {
 	return key, nil
 }
 
-// Family returns the family whose headers this request carries; the last one if it carries none.
-func (s *Standard) Family(header source.Header) Family {
-	for _, f := range s.families {
+// FamilyOf returns the first of the families of which a header block has any header; the last if it has none.
+func FamilyOf(header source.Header, families ...Family) Family {
+	for _, f := range families {
 		for _, name := range [...]string{f.ID, f.Timestamp, f.Signature} {
 			if _, present, _ := header.One(name); present {
 				return f
 			}
 		}
 	}
-	return s.families[len(s.families)-1]
+	return families[len(families)-1]
 }
 
 // Verify checks the time and then the signatures. One that fits suffices.
 func (s *Standard) Verify(req *source.Request, now time.Time) error {
-	f := s.Family(req.Header)
+	f := FamilyOf(req.Header, s.families...)
 	id, err := Only(req.Header, f.ID)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (s *Standard) matchPublic(now time.Time, prefix, body []byte, signatures []
 // Sign adds time and v1 signature under the first symmetric secret; the header must hold the family's ID already. With
 // public keys alone it is an error, for they only verify.
 func (s *Standard) Sign(header source.Header, body []byte, now time.Time) (source.Header, error) {
-	f := s.Family(header)
+	f := FamilyOf(header, s.families...)
 	id, err := Only(header, f.ID)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)

@@ -1,0 +1,74 @@
+// Package standardwebhooks is the source of deliveries from every sender that follows the Standard Webhooks
+// specification, or Svix, whose headers have other names: id, time and body are signed, with a shared key or with
+// ed25519.
+package standardwebhooks
+
+import (
+	"embed"
+
+	"github.com/hooktroupe/hooktroupe/source"
+	"github.com/hooktroupe/hooktroupe/source/body"
+	"github.com/hooktroupe/hooktroupe/source/sample"
+	"github.com/hooktroupe/hooktroupe/source/signature"
+)
+
+// defaultEvent is the event type of a body without one: the specification recommends it and demands nothing.
+const defaultEvent = "event"
+
+//go:embed samples/*.json
+var files embed.FS
+
+type standard struct {
+	signature.Scheme
+	sample.Set
+}
+
+// New returns the source. It uses Tolerance and no other optional field. Secrets are whsec_ keys, or whpk_ public keys.
+func New(c source.Config) (source.Source, error) {
+	if err := c.Check(source.Uses{Tolerance: true}); err != nil {
+		return nil, err
+	}
+	if c.Insecure {
+		return &standard{signature.Open{}, samples()}, nil
+	}
+	scheme, err := signature.NewStandard(c, families()...)
+	if err != nil {
+		return nil, err
+	}
+	return &standard{scheme, samples()}, nil
+}
+
+// families are the header families, the one that wins first.
+func families() []signature.Family {
+	return []signature.Family{signature.SvixFamily(), signature.WebhookFamily()}
+}
+
+// Parse reads the delivery ID from the header that was signed and the event type from the body. What the body is about
+// is the sender's own, so there is no key.
+func (s *standard) Parse(req *source.Request) (source.Delivery, error) {
+	id, err := body.Field(req.Header, signature.FamilyOf(req.Header, families()...).ID)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	doc, err := body.FromRequest(req)
+	if err != nil {
+		return source.Delivery{}, err
+	}
+	event := doc.Text("type")
+	if event == "" {
+		event = defaultEvent
+	}
+	if id == "" {
+		id = source.FallbackID("standard_webhooks", event, req.Body)
+	}
+	return source.Delivery{EventType: event, DeliveryID: id}.Checked()
+}
+
+func samples() sample.Set {
+	return sample.NewSet(files, sample.Sample{
+		Event:     "contact.created",
+		File:      "samples/contact.created.json",
+		Header:    source.Header{{Name: "Content-Type", Value: "application/json"}},
+		IDHeaders: []string{signature.WebhookFamily().ID},
+	})
+}
