@@ -29,6 +29,7 @@ func (c Config) Check(uses Uses) error {
 	return errors.Join(c.checkSecrets(), c.checkUses(uses))
 }
 
+// checkSecrets stops at its first finding: the later ones would follow from it.
 func (c Config) checkSecrets() error {
 	switch {
 	case len(c.Secrets) == 0 && !c.Insecure:
@@ -48,6 +49,7 @@ func (c Config) checkSecrets() error {
 	return nil
 }
 
+// checkUses reports each field that is set in vain, or out of its bounds.
 func (c Config) checkUses(uses Uses) error {
 	var errs []error
 	if c.Username != "" && !uses.Username {

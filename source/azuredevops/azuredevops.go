@@ -1,5 +1,8 @@
 // Package azuredevops is the source of deliveries from Azure DevOps, Services and Server. They are not signed: basic
 // authentication names the sender and says nothing about the body. Event and delivery ID stand in the body alone.
+//
+// The sender retries for about three minutes after 408, 502, 503 and 504. Every other error, 401, 429 and 500 among
+// them, puts the whole subscription on probation, during which new events are lost; 410 ends it at once.
 package azuredevops
 
 import (
@@ -18,9 +21,12 @@ const (
 	testSubscription = "00000000-0000-0000-0000-000000000000"
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// azureDevOps joins a scheme and samples; what it adds is Parse.
 type azureDevOps struct {
 	signature.Scheme
 	sample.Set
@@ -99,6 +105,7 @@ func key(doc body.Document, event string) string {
 	return project
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		return sample.Sample{

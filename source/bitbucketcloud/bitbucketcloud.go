@@ -1,5 +1,13 @@
 // Package bitbucketcloud is the source of deliveries from Bitbucket Cloud's webhooks, signed with HMAC-SHA256 over the
 // raw body. Deliveries to Connect apps, which carry a token of another kind, are not for this source.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Event-Key: pullrequest:created              the event type, which the body does not repeat
+//	X-Request-UUID: 290ec386-d7af-…               the delivery ID, the same over the attempts
+//	X-Hub-Signature: sha256=<64 hex digits>       HMAC-SHA256 of the body
+//
+// An answer that takes over ten seconds, or 5xx, is followed by up to two more attempts, so duplicates are usual.
 package bitbucketcloud
 
 import (
@@ -19,6 +27,8 @@ const (
 	deliveryHeader = "X-Request-UUID"
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -65,6 +75,7 @@ func key(doc body.Document) string {
 	return source.Key(repository, '@', doc.First("push.changes.0.new.name", "push.changes.0.old.name"))
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		return sample.Sample{

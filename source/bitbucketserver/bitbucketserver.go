@@ -1,6 +1,14 @@
 // Package bitbucketserver is the source of deliveries from Bitbucket Server and Data Center. They are signed with
 // HMAC-SHA256 over the raw body, in the header that elsewhere holds a SHA-1 signature. The connection test of the user
 // interface is never signed, and is answered without proof.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Event-Key: pr:opened                        the event type
+//	X-Request-Id: 47af67e6-d095-…                 the delivery ID
+//	X-Hub-Signature: sha256=<64 hex digits>       HMAC-SHA256 of the body; other algorithms are refused
+//
+// There is no retry and no redelivery: what is not accepted is lost.
 package bitbucketserver
 
 import (
@@ -29,9 +37,12 @@ const (
 	maxPingBytes = 64
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// bitbucketServer joins a scheme and samples; what it adds is Parse, and Greet for the connection test.
 type bitbucketServer struct {
 	signature.Scheme
 	sample.Set
@@ -102,6 +113,7 @@ func repository(doc body.Document, path string) string {
 	return project + "/" + slug
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		return sample.Sample{

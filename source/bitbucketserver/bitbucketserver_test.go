@@ -68,6 +68,8 @@ func TestGreet(t *testing.T) {
 		"false":          {"POST", ping, `{"test": false}`, false},
 		"one more":       {"POST", ping, `{"test": true, "pullRequest": {}}`, false},
 		"said twice":     {"POST", ping, `{"test":true,"test":true}`, false},
+		"another name":   {"POST", ping, `{"tess":true}`, false},
+		"another value":  {"POST", ping, `{"test":"ab"}`, false},
 		"spaced name":    {"POST", ping, `{"te st":true}`, false},
 		"followed":       {"POST", ping, `{"test": true}{}`, false},
 		"padded":         {"POST", ping, `{"test": true}` + strings.Repeat(" ", 60), false},

@@ -1,6 +1,9 @@
 // Package body reads the bodies of verified deliveries: it checks that they are what their content type says, and finds
 // the few members that a source needs without decoding the rest. It never changes a byte of them, and nothing that it
 // returns outlives its caller's use of the body unless it is copied.
+//
+// The check is one pass over the bytes, and Members is another; a look-up by path is at most one more each. Depth is
+// bounded before anything recurses.
 package body
 
 import (

@@ -1,6 +1,14 @@
 // Package cloudevents is the source of CloudEvents 1.0 over HTTP, in binary, structured and batched mode, from senders
 // that follow the CloudEvents webhook specification: a bearer token, in the header or in the query, and a handshake by
 // OPTIONS before the first delivery. The handshake is consent, not proof.
+//
+// The modes differ in where the attributes stand:
+//
+//	application/cloudevents+json                  structured: the body is the event, its attributes are members
+//	application/cloudevents-batch+json            batched: the body is an array of events, and one delivery
+//	any other                                     binary: ce-type, ce-source, ce-id … are headers, the body is data
+//
+// A token in the query is part of the address: whoever logs addresses logs it.
 package cloudevents
 
 import (
@@ -24,9 +32,12 @@ const (
 // batchEvent is the event type of a delivery that holds several events.
 const batchEvent = "cloudevents.batch"
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// cloudEvents joins a scheme and samples; what it adds is Parse, and Greet for the handshake.
 type cloudEvents struct {
 	signature.Scheme
 	sample.Set
@@ -148,6 +159,7 @@ func batch(req *source.Request) (source.Delivery, error) {
 	return source.Delivery{EventType: batchEvent, DeliveryID: id}.Checked()
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	return sample.NewSet(files, sample.Sample{
 		Event: "com.example.someevent",

@@ -1,6 +1,10 @@
 // Package generic is the source of deliveries from senders that have no package of their own: how they prove a request,
 // and where event type, delivery ID and key stand, is configuration. Nothing is guessed, and unverified requests are
 // accepted only if insecure says so.
+//
+// Of a header and a path for the same name the header wins. Without either, the event type is "event", the delivery ID is
+// the digest of type, event type and body, and there is no key. A path is names and indices joined by dots, such as
+// push.changes.0.name, and leads into a JSON body only.
 package generic
 
 import (
@@ -14,6 +18,7 @@ import (
 // defaultEvent is the event type of a delivery that names none.
 const defaultEvent = "event"
 
+// generic joins the configured scheme with the settings by which Parse finds its names.
 type generic struct {
 	signature.Scheme
 	settings source.Generic

@@ -1,6 +1,14 @@
 // Package gitea is the source of deliveries from Gitea and from Forgejo, which names the headers after itself and is
 // otherwise the same. What is signed is the JSON, also when it arrives within a form; the signature has no prefix. The
 // headers of other senders, which these two send as well, count for nothing.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Gitea-Event: pull_request                   the event type, with the action of the body
+//	X-Gitea-Delivery: b25b2c46-d53e-…             the delivery ID; a replay has a new one and the same body
+//	X-Gitea-Signature: <64 hex digits>            HMAC-SHA256 of the JSON; empty when the sender has no secret
+//
+// Neither sender retries.
 package gitea
 
 import (
@@ -19,9 +27,12 @@ import (
 // payloadField holds the JSON of a form.
 const payloadField = "payload"
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// gitea is either of the two senders.
 type gitea struct {
 	textScheme
 	sample.Set
@@ -123,6 +134,7 @@ func key(doc body.Document) string {
 // giteaPrefix begins the headers that both senders set.
 const giteaPrefix = "X-Gitea-"
 
+// samples carry the headers of the sender itself and of those that it imitates.
 func samples(prefix string) sample.Set {
 	families := []string{giteaPrefix, "X-Gogs-", "X-GitHub-"}
 	if prefix != giteaPrefix {

@@ -1,5 +1,14 @@
 // Package github is the source of deliveries from GitHub and GitHub Enterprise Server. They are signed with HMAC-SHA256
 // over the raw body, form-encoded or not; a SHA-1 signature proves nothing here, alone or beside a bad SHA-256 one.
+//
+// A delivery, as far as it is read here:
+//
+//	X-GitHub-Event: pull_request                  the event type, with the action of the body: pull_request.opened
+//	X-GitHub-Delivery: 6c43fcf3-a81b-…            the delivery ID, the same when the delivery is sent again
+//	X-Hub-Signature-256: sha256=<64 hex digits>   HMAC-SHA256 of the body
+//
+// GitHub retries nothing by itself: a delivery that is not accepted is lost until a person sends it again, under its old
+// ID. It promises no order, and the push and the synchronize of one change arrive in either.
 package github
 
 import (
@@ -21,9 +30,12 @@ const (
 	deliveryHeader = "X-GitHub-Delivery"
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// github joins the scheme, which verifies and signs, and the samples; what it adds is Parse.
 type github struct {
 	signature.Scheme
 	sample.Set
@@ -120,6 +132,7 @@ func (n names) key(event string) string {
 	return n.repository
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		name, _, _ := strings.Cut(event, ".")

@@ -1,6 +1,16 @@
 // Package gitlab is the source of deliveries from GitLab: project, group and system hooks. With plain secrets it
 // compares X-Gitlab-Token, which says nothing about the body. As soon as one secret is a signing token (whsec_), every
 // request must carry a Standard Webhooks signature, and a good token no longer helps.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Gitlab-Event: Merge Request Hook            "System Hook" for all system hooks, so the body's kind goes first
+//	Idempotency-Key: 58f1264d-5676-…              the delivery ID, the same when the delivery is sent again
+//	X-Gitlab-Token: <secret>                      or, signed:
+//	webhook-id, webhook-timestamp, webhook-signature
+//
+// Failures in a row switch a hook off, first for a minute and at last for good, so that only what is not authentic may be
+// answered with 4xx.
 package gitlab
 
 import (
@@ -20,9 +30,12 @@ const (
 	deliveryHeader = "Idempotency-Key"
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
+// gitlab is a scheme and samples, like every source, and reads its delivery ID from one of two headers.
 type gitlab struct {
 	signature.Scheme
 	sample.Set
@@ -126,6 +139,7 @@ func about(doc body.Document, project string) string {
 	return project
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples(idHeaders ...string) sample.Set {
 	of := func(event, name string) sample.Sample {
 		return sample.Sample{

@@ -1,4 +1,11 @@
 // Package jira is the source of deliveries from Jira Cloud's webhooks, signed with HMAC-SHA256 over the raw body.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Atlassian-Webhook-Identifier: 19850b51-…    the delivery ID
+//	X-Hub-Signature: sha256=<64 hex digits>       HMAC-SHA256 of the body; other algorithms are refused
+//
+// The event type is the webhookEvent of the body: jira:issue_created.
 package jira
 
 import (
@@ -15,6 +22,8 @@ import (
 // deliveryHeader holds the delivery ID, the same over retries.
 const deliveryHeader = "X-Atlassian-Webhook-Identifier"
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -49,6 +58,7 @@ func (j *jira) Parse(req *source.Request) (source.Delivery, error) {
 	return source.Delivery{EventType: event, DeliveryID: id, Key: doc.Text("issue.key")}.Checked()
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		return sample.Sample{

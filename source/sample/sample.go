@@ -1,4 +1,7 @@
 // Package sample holds the built-in samples of a source: real deliveries, small ones, embedded in the source's package.
+//
+// A sample is for trials of a configuration and for tests. Only its delivery ID is new each time, so that it is no
+// duplicate of the last one; whoever sends it signs it with the source that it came from.
 package sample
 
 import (

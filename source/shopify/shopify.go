@@ -1,6 +1,16 @@
 // Package shopify is the source of deliveries from Shopify: HMAC-SHA256 over the raw body in base64, keyed with the
 // client secret of the app. The older headers begin with X-Shopify- and the newer ones with Shopify-; a delivery is read
 // by one family only.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Shopify-Topic: orders/create                the event type, which the body does not repeat
+//	X-Shopify-Webhook-Id: f19eacb9-f03c-…         the delivery ID, the same over retries
+//	X-Shopify-Shop-Domain: example.myshopify.com  the first part of the key
+//	X-Shopify-Hmac-Sha256: <base64>               HMAC-SHA256 of the body
+//
+// X-Shopify-Triggered-At is not signed and proves nothing. After a rotation the old secret signs for up to an hour more. The
+// sender waits five seconds and retries eight times over four hours, with the body as it was.
 package shopify
 
 import (
@@ -21,6 +31,8 @@ const (
 	newerFamily = "Shopify-"
 )
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -96,6 +108,7 @@ func (s *shopify) Parse(req *source.Request) (source.Delivery, error) {
 	return source.Delivery{EventType: topic, DeliveryID: id, Key: key}.Checked()
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(topic string) sample.Sample {
 		return sample.Sample{

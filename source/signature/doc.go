@@ -54,6 +54,7 @@ func Malformed(name, want string) error {
 	return refuse(source.ReasonMalformed, name+" is not "+want)
 }
 
+// refuse makes a refusal. The detail names headers and forms, and never repeats what came in one.
 func refuse(reason source.RefusalReason, detail string) error {
 	return &source.Refusal{Reason: reason, Detail: detail}
 }

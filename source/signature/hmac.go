@@ -79,6 +79,7 @@ func (h *HMAC) Sign(header source.Header, body []byte, _ time.Time) (source.Head
 	return header.With(h.form.Header, h.form.Prefix+h.form.Encoding.Encode(h.keys.Sum(nil, body))), nil
 }
 
+// orNothing puts a prefix into words.
 func orNothing(prefix string) string {
 	if prefix == "" {
 		return "no prefix"

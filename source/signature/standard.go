@@ -49,6 +49,7 @@ type Standard struct {
 	public    []publicKey
 }
 
+// publicKey is a key of v1a entries with the window in which it counts.
 type publicKey struct {
 	secret source.Secret
 	key    ed25519.PublicKey
@@ -77,6 +78,7 @@ func NewStandard(c source.Config, families ...Family) (*Standard, error) {
 	return s, nil
 }
 
+// decodeKey reads a key of least to most bytes. It is strict, for a key that was misread would refuse every request.
 func decodeKey(encoded string, least, most int) ([]byte, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") {
@@ -156,6 +158,8 @@ func (s *Standard) entries(f Family, list string) (sums, signatures [][]byte, er
 	return sums, signatures, nil
 }
 
+// matchPublic says whether one of the v1a signatures is that of prefix and body under a public key that is accepted now.
+// Nothing here is secret, so nothing needs constant time.
 func (s *Standard) matchPublic(now time.Time, prefix, body []byte, signatures [][]byte) bool {
 	if len(s.public) == 0 || len(signatures) == 0 {
 		return false

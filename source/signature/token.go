@@ -16,6 +16,7 @@ type Tokens struct {
 	tokens []token
 }
 
+// token is a secret with its digest, made once.
 type token struct {
 	secret source.Secret
 	digest [sha256.Size]byte

@@ -1,5 +1,13 @@
 // Package slack is the source of deliveries from Slack: events, slash commands and interactions. Time and raw body are
 // signed, of forms as well. The challenge by which the sender checks an address is answered, once it is verified.
+//
+// A delivery, as far as it is read here:
+//
+//	X-Slack-Request-Timestamp: 1531420618         seconds, new at every retry
+//	X-Slack-Signature: v0=<64 hex digits>         HMAC-SHA256 of v0:1531420618:<body>
+//
+// The sender waits three seconds and retries three times under the same event_id. A retry must not be thrown away for
+// being one: the first copy may not have arrived.
 package slack
 
 import (
@@ -32,6 +40,8 @@ const (
 // maxChallengeBytes bounds what a challenge may have the daemon repeat.
 const maxChallengeBytes = 1 << 10
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -154,6 +164,7 @@ func readForm(raw []byte) (source.Delivery, error) {
 	return source.Delivery{EventType: doc.Text("type"), Key: key}, nil
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	header := source.Header{
 		{Name: "User-Agent", Value: "Slackbot 1.0 (+https://api.slack.com/robots)"},

@@ -1,5 +1,7 @@
 // Package sources is the one table of the types of sources there are. The daemon and the commands read it; nothing
 // registers itself.
+//
+// A new sender is a package with a New, its samples, a line here, and a run of the suite in sourcetest.
 package sources
 
 import (

@@ -1,6 +1,14 @@
 // Package standardwebhooks is the source of deliveries from every sender that follows the Standard Webhooks
 // specification, or Svix, whose headers have other names: id, time and body are signed, with a shared key or with
 // ed25519.
+//
+// A delivery, as far as it is read here, or with svix- in place of webhook-:
+//
+//	webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek      the delivery ID, the same over retries
+//	webhook-timestamp: 1614265330                 seconds, new at every retry
+//	webhook-signature: v1,<base64> v1a,<base64>   one entry for each key
+//
+// Senders retry for up to three days, and honour Retry-After.
 package standardwebhooks
 
 import (
@@ -15,6 +23,8 @@ import (
 // defaultEvent is the event type of a body without one: the specification recommends it and demands nothing.
 const defaultEvent = "event"
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -64,6 +74,7 @@ func (s *standard) Parse(req *source.Request) (source.Delivery, error) {
 	return source.Delivery{EventType: event, DeliveryID: id}.Checked()
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	return sample.NewSet(files, sample.Sample{
 		Event:     "contact.created",

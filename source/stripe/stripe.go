@@ -1,5 +1,13 @@
 // Package stripe is the source of deliveries from Stripe: time and body are signed with HMAC-SHA256 under the secret as
 // text, its whsec_ included.
+//
+// A delivery, as far as it is read here:
+//
+//	Stripe-Signature: t=1614265330,v1=<64 hex digits>,v0=<64 hex digits>
+//
+// The signed text is the time as it is written, a full stop, and the body. A rolled secret stays valid for a day, in which
+// there are two v1 entries; v0 belongs to tests. The sender's own libraries refuse old times only; here a time in the
+// future is refused as well. Retries, over three days, keep the "id" of the body and are signed anew. There is no order.
 package stripe
 
 import (
@@ -21,6 +29,8 @@ const signatureHeader = "Stripe-Signature"
 // maxSums bounds the v1 entries that are looked at: one for each secret that is valid during a rotation.
 const maxSums = 16
 
+// files are the bodies of the samples.
+//
 //go:embed samples/*.json
 var files embed.FS
 
@@ -109,6 +119,7 @@ func (s *stripe) Parse(req *source.Request) (source.Delivery, error) {
 	return d.Checked()
 }
 
+// samples are the usual event first, with the headers of a real delivery.
 func samples() sample.Set {
 	of := func(event string) sample.Sample {
 		return sample.Sample{
