@@ -16,13 +16,21 @@ import (
 // MaxRecordBytes bounds the data of one record: a body of 25 MiB and all that goes with it.
 const MaxRecordBytes = 64 << 20
 
+// MaxGroupBytes bounds the data of all records of one group together.
+const MaxGroupBytes = 1 << 30
+
 // The errors a caller branches on; implementations wrap them with what and where.
 var (
 	// ErrFull means that nothing was written because there is no room, on the disk or in the budget. The journal is
 	// sound, and a later Append may succeed.
 	ErrFull = errors.New("journal: no room")
-	// ErrTooLarge means that nothing was written because a record is above MaxRecordBytes.
+	// ErrTooLarge means that nothing was written because a record is above MaxRecordBytes or the group above
+	// MaxGroupBytes.
 	ErrTooLarge = errors.New("journal: record too large")
+	// ErrInvalid means that nothing was written because a record has type zero.
+	ErrInvalid = errors.New("journal: invalid record")
+	// ErrClosed means that the journal was closed by its owner.
+	ErrClosed = errors.New("journal: closed")
 	// ErrFailed means that a write or a sync failed and the state of the file is unknown. Every later Append returns it
 	// until the journal is opened again: a failed sync is never retried, for the page cache may have dropped the data.
 	ErrFailed = errors.New("journal: failed")
@@ -94,9 +102,9 @@ type Options struct {
 // and Compact may run beside Append. After Close every method but Close returns an error.
 type Journal interface {
 	// Append writes the entries, in order, as one group and appends the position of each to dst. A nil error means what
-	// opts promise. ErrFull and ErrTooLarge mean that nothing was written. After any other error, which wraps
-	// ErrFailed, the group may exist or not, but never in part, and every later Append returns ErrFailed. An empty group
-	// with opts.Sync syncs what earlier groups left unsynced, and does nothing if there is none.
+	// opts promise. ErrFull, ErrTooLarge, ErrInvalid and ErrClosed mean that nothing was written. After any other error,
+	// which wraps ErrFailed, the group may exist or not, but never in part, and every later Append returns ErrFailed. An
+	// empty group with opts.Sync syncs what earlier groups left unsynced, and does nothing if there is none.
 	Append(dst []Position, group []Entry, opts Options) ([]Position, error)
 
 	// Read returns the record at a position that Append or Replay gave. It verifies the record's checksum: damage is
