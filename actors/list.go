@@ -10,7 +10,7 @@ import (
 )
 
 // MaxListed bounds one page of List.
-const MaxListed = 500
+const MaxListed = 1000
 
 // Query selects tasks. The zero value selects all.
 type Query struct {

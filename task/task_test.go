@@ -250,7 +250,7 @@ func checkInvariants(t *rapid.T, tk task.Task) {
 		t.Fatalf("due time and status disagree: %+v", tk)
 	case tk.Spent > tk.MaxAttempts:
 		t.Fatalf("more attempts than allowed: %+v", tk)
-	case tk.Spent > tk.Attempts:
+	case uint32(tk.Spent) > tk.Attempts:
 		t.Fatalf("more spent than made: %+v", tk)
 	case tk.Interruptions > task.MaxInterruptions:
 		t.Fatalf("interrupted too often: %+v", tk)

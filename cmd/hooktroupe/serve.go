@@ -1,0 +1,143 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/daemon"
+	"github.com/hooktroupe/hooktroupe/internal/logging"
+)
+
+// defaultFile is the configuration that serve takes when it is told no other and this one is there.
+const defaultFile = "hooktroupe.yaml"
+
+// keyFlags are the flags that set keys of the configuration.
+var keyFlags = map[string]string{
+	"http.listen": "listen", "data_dir": "data-dir", "log.level": "log-level", "log.format": "log-format",
+}
+
+func addKeyFlags(flags *pflag.FlagSet) {
+	flags.String("config", "", "configuration file (default: ./"+defaultFile+" if it exists, else a demo)")
+	flags.String("listen", "", "host:port to listen on, over http.listen")
+	flags.String("data-dir", "", "folder of journal and task file, over data_dir")
+	flags.String("log-level", "", "debug, info, warn or error, over log.level")
+	flags.String("log-format", "", "auto, json or text, over log.format")
+}
+
+func newServe(t *terminal) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: "Run the daemon until SIGTERM or SIGINT, and then drain it.\n\n" +
+			"Without a configuration file it runs a demo on loopback: a GitHub source with a throw-away secret,\n" +
+			"a handler that logs, and its data in ./data.",
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c, t) },
+	}
+	addKeyFlags(c.Flags())
+	return c
+}
+
+func serve(c *cobra.Command, t *terminal) error {
+	cfg, warnings, demo, err := load(c.Flags(), t.environ)
+	if err != nil {
+		return err
+	}
+	level := cfg.Log.Level
+	if cfg.DetailedLogging {
+		level = "debug"
+	}
+	log, err := logging.New(t.err, level, cfg.Log.Format)
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	return daemon.Run(c.Context(), cfg, daemon.Options{
+		Logger: log, Version: version, Revision: revision, Progress: progress(t, log),
+		Ready: func(info daemon.Info) {
+			if demo {
+				introduce(t, info, cfg)
+			}
+		},
+	})
+}
+
+// load reads the configuration that the flags ask for, or makes the demo's.
+func load(flags *pflag.FlagSet, environ []string) (cfg *config.Config, warnings []string, demo bool, err error) {
+	options := config.Options{Environ: environ, Flags: make(map[string]*pflag.Flag)}
+	for key, name := range keyFlags {
+		options.Flags[key] = flags.Lookup(name)
+	}
+	options.File, _ = flags.GetString("config")
+	if options.File == "" {
+		if _, err := os.Stat(defaultFile); err == nil {
+			options.File = defaultFile
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, false, err
+		}
+	}
+	if options.File == "" {
+		demo = true
+		folder, _ := flags.GetString("data-dir")
+		if folder == "" {
+			folder = config.Default().DataDir
+		}
+		if options.Base, err = config.Demo(folder, rand.Reader); err != nil {
+			return nil, nil, demo, err
+		}
+	}
+	cfg, warnings, err = config.Load(options)
+	return cfg, warnings, demo, err
+}
+
+// introduce tells a newcomer what to do next.
+func introduce(t *terminal, info daemon.Info, cfg *config.Config) {
+	self := os.Args[0]
+	if !strings.ContainsRune(self, filepath.Separator) {
+		self = "hooktroupe"
+	}
+	_, _ = fmt.Fprintf(t.err, `
+  Hooktroupe is ready. This is the demo: loopback only, no token, one source.
+    listening on   %s
+    data in        %s
+    secret in      %s
+  Send it a signed sample delivery, as GitHub would, and watch it being worked:
+    %s send --source github --event pull_request --wait --url %s
+
+`, info.URL, cfg.DataDir, filepath.Join(cfg.DataDir, config.DemoSecretFile), self, info.URL)
+}
+
+// progress shows how far recovery is: a bar on a terminal, a line in the log elsewhere.
+func progress(t *terminal, log *logrus.Logger) func(daemon.Recovery) {
+	file, isFile := t.err.(*os.File)
+	onTerminal := false
+	if isFile {
+		info, err := file.Stat()
+		onTerminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	calls := 0
+	return func(r daemon.Recovery) {
+		calls++
+		switch {
+		case onTerminal:
+			const width = 40
+			done := int(min(r.Bytes*width/max(r.Total, 1), width))
+			_, _ = fmt.Fprintf(t.err, "\rrecovering [%s%s] %d records ",
+				strings.Repeat("#", done), strings.Repeat(".", width-done), r.Done)
+		case calls%50 == 0:
+			log.WithField("records", r.Done).WithField("bytes", r.Bytes).Info("recovering")
+		}
+	}
+}

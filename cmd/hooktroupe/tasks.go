@@ -1,0 +1,217 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktroupe/hooktroupe/client"
+	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/internal/logging"
+)
+
+// server is which daemon a command asks, and how it shows the answer.
+type server struct {
+	url, tokenFile, output string
+}
+
+func (s *server) add(c *cobra.Command, t *terminal) {
+	c.Flags().StringVar(&s.url, "url", defaultURL(t.environ), "where the status API is")
+	c.Flags().StringVar(&s.tokenFile, "token-file", "", "file of the bearer token (default: HOOKTROUPE_TOKEN)")
+	c.Flags().StringVarP(&s.output, "output", "o", "table", "table or json")
+}
+
+func (s *server) client(t *terminal) (*client.Client, error) {
+	if s.output != "table" && s.output != "json" {
+		return nil, &usageError{fmt.Errorf("--output: %q is neither table nor json", s.output)}
+	}
+	if s.tokenFile != "" {
+		token, _, err := config.Resolve("file:"+s.tokenFile, t.environ)
+		return client.New(s.url, token), err
+	}
+	token, _, err := config.Resolve("env:HOOKTROUPE_TOKEN", t.environ)
+	if err != nil {
+		token = "" // a daemon on loopback needs none
+	}
+	return client.New(s.url, token), nil
+}
+
+// show prints one task.
+func (s *server) show(t *terminal, task *client.Task) error {
+	if s.output == "json" {
+		return printJSON(t, task)
+	}
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { _, _ = fmt.Fprintf(w, "%s\t%s\n", name, value) }
+	row("task", task.WebhookID)
+	row("status", describe(task))
+	row("source", task.Source)
+	row("event", logging.Clean(task.EventType, 256))
+	row("delivery", logging.Clean(task.DeliveryID, 256))
+	if task.Key != "" {
+		row("key", logging.Clean(task.Key, 256))
+	}
+	row("created", clockTime(task.CreatedAt))
+	row("updated", clockTime(task.UpdatedAt))
+	if task.DueAt != nil {
+		row("due", clockTime(*task.DueAt))
+	}
+	for _, a := range task.AttemptLog {
+		line := clockTime(a.StartedAt)
+		if a.Outcome != nil {
+			line += " " + *a.Outcome
+		}
+		if a.Error != nil {
+			line += ": " + logging.Clean(*a.Error, 256)
+		}
+		row("attempt "+strconv.Itoa(a.Number), line)
+	}
+	return w.Flush()
+}
+
+func clockTime(seconds float64) string {
+	return time.UnixMilli(int64(seconds * 1000)).UTC().Format("2006-01-02 15:04:05.000Z")
+}
+
+func printJSON(t *terminal, value any) error {
+	encoder := json.NewEncoder(t.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+func newStatus(t *terminal) *cobra.Command {
+	var s server
+	c := &cobra.Command{
+		Use:   "status ID",
+		Short: "Show one task",
+		Args:  exactly(1, "the ID of a task"),
+		RunE: func(c *cobra.Command, args []string) error {
+			api, err := s.client(t)
+			if err != nil {
+				return err
+			}
+			task, err := api.Get(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(t, task)
+		},
+	}
+	s.add(c, t)
+	return c
+}
+
+func newTasks(t *terminal) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "tasks",
+		Short: "List tasks, show, cancel or retry one",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return &usageError{errors.New("tasks needs list, show, cancel or retry (see hooktroupe tasks --help)")}
+		},
+	}
+	show := newStatus(t)
+	show.Use = "show ID"
+	c.AddCommand(newTasksList(t), show, newTasksCancel(t), newTasksRetry(t))
+	return c
+}
+
+func newTasksList(t *terminal) *cobra.Command {
+	var s server
+	var q client.Query
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List tasks, the newest first",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			api, err := s.client(t)
+			if err != nil {
+				return err
+			}
+			page, err := api.List(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if s.output == "json" {
+				return printJSON(t, page)
+			}
+			return printTable(t, page)
+		},
+	}
+	s.add(c, t)
+	f := c.Flags()
+	f.StringSliceVar(&q.Statuses, "status", nil, "only these: queued, processing, completed, failed, retrying, cancelled")
+	f.StringVar(&q.Source, "source", "", "only those of this source")
+	f.StringVar(&q.Event, "event", "", "only those of this event type")
+	f.StringVar(&q.After, "after", "", "continue after this task")
+	f.IntVar(&q.Limit, "limit", 20, "how many, up to 1000")
+	return c
+}
+
+func printTable(t *terminal, page *client.Page) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ID\tSTATUS\tSOURCE\tEVENT\tATTEMPTS\tCREATED")
+	for i := range page.Tasks {
+		task := &page.Tasks[i]
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", task.WebhookID, task.Status, task.Source,
+			logging.Clean(task.EventType, 64), task.Attempts, clockTime(task.CreatedAt))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if page.Next != nil {
+		_, _ = fmt.Fprintf(t.err, "there are more: --after %s\n", *page.Next)
+	}
+	return nil
+}
+
+func newTasksCancel(t *terminal) *cobra.Command {
+	var s server
+	var reason string
+	c := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "End a task that is not final; a running attempt is stopped",
+		Args:  exactly(1, "the ID of a task"),
+		RunE: func(c *cobra.Command, args []string) error {
+			api, err := s.client(t)
+			if err != nil {
+				return err
+			}
+			task, err := api.Cancel(c.Context(), args[0], reason)
+			if err != nil {
+				return err
+			}
+			return s.show(t, task)
+		},
+	}
+	s.add(c, t)
+	c.Flags().StringVar(&reason, "reason", "", "kept with the task")
+	return c
+}
+
+func newTasksRetry(t *terminal) *cobra.Command {
+	var s server
+	c := &cobra.Command{
+		Use:   "retry ID",
+		Short: "Run a final task again, or a retrying one at once",
+		Args:  exactly(1, "the ID of a task"),
+		RunE: func(c *cobra.Command, args []string) error {
+			api, err := s.client(t)
+			if err != nil {
+				return err
+			}
+			task, err := api.Retry(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(t, task)
+		},
+	}
+	s.add(c, t)
+	return c
+}

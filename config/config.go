@@ -1,0 +1,182 @@
+// Package config is the daemon's configuration as data: defaults, then the file, then the environment, then flags, and
+// then judged as a whole. An unknown key is an error that names its line and the nearest valid key; all problems are
+// reported at once. Secrets are given by reference and never printed. The package builds nothing: package daemon turns
+// the data into listeners, sources and handlers.
+package config
+
+import "time"
+
+// Config is everything an operator can set. The keys of the seed stand at the top level under their own names, in any
+// letter case; the rest is nested, in lower case.
+type Config struct {
+	NumWorkers          int      `koanf:"num_workers" doc:"How many attempts run at once, 1 to 10000."`
+	MaxRetryAttempts    int      `koanf:"max_retry_attempts" doc:"Attempts of a task before it stays failed, 1 to 65535."`
+	CleanupAge          Duration `koanf:"cleanup_age" doc:"How long a finished task is remembered, dead letters included."`
+	EnablePersistence   bool     `koanf:"enable_persistence" doc:"Whether anything is kept on disk."`
+	PersistenceFile     string   `koanf:"persistence_file" doc:"The task file; below data_dir when relative and data_dir is set."`
+	PersistenceInterval Duration `koanf:"persistence_interval" doc:"The time between snapshots."`
+	MaxTasks            int      `koanf:"max_tasks" doc:"How many finished tasks are remembered; dead letters do not count."`
+	DetailedLogging     bool     `koanf:"detailed_logging" doc:"Logs at level debug."`
+
+	DataDir         string   `koanf:"data_dir" doc:"The folder of journal, snapshot and task file."`
+	ShutdownTimeout Duration `koanf:"shutdown_timeout" doc:"How long running attempts may take to end on SIGTERM."`
+	Log             Log      `koanf:"log"`
+	HTTP            HTTP     `koanf:"http"`
+	Tasks           Tasks    `koanf:"tasks"`
+	Journal         Journal  `koanf:"journal"`
+
+	Sources  map[string]Source  `koanf:"sources"`
+	Handlers map[string]Handler `koanf:"handlers"`
+	Routes   []Route            `koanf:"routes"`
+}
+
+// Log says what is logged, and how. Logs go to standard error.
+type Log struct {
+	Level  string `koanf:"level" doc:"debug, info, warn or error."`
+	Format string `koanf:"format" doc:"json, text, or auto: text on a terminal, else json."`
+}
+
+// HTTP bounds the listeners.
+type HTTP struct {
+	Listen              string   `koanf:"listen" doc:"host:port for deliveries and, without admin_listen, for everything else."`
+	AdminListen         string   `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
+	AdminTokens         []string `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
+	AllowedHosts        []string `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
+	TrustedProxies      []string `koanf:"trusted_proxies" doc:"Addresses or networks whose X-Forwarded-For is believed."`
+	TLS                 TLS      `koanf:"tls"`
+	MaxBodyBytes        Bytes    `koanf:"max_body_bytes" doc:"Largest body of one delivery, at most 60MiB."`
+	MaxHeaderBytes      Bytes    `koanf:"max_header_bytes" doc:"Largest header block, 4KiB to 1MiB."`
+	MaxConnections      int      `koanf:"max_connections" doc:"Open connections of one listener."`
+	MaxConnectionsPerIP int      `koanf:"max_connections_per_ip" doc:"Open connections of one client address."`
+	MaxInflightRequests int      `koanf:"max_inflight_requests" doc:"Deliveries that are read or wait for their answer."`
+	MaxInflightBytes    Bytes    `koanf:"max_inflight_bytes" doc:"Memory of their bodies together."`
+	ReadTimeout         Duration `koanf:"read_timeout" doc:"Longest arrival of one request."`
+	WriteTimeout        Duration `koanf:"write_timeout" doc:"Longest sending of one response."`
+	IdleTimeout         Duration `koanf:"idle_timeout" doc:"Longest wait for the next request of a connection."`
+	DrainDelay          Duration `koanf:"drain_delay" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
+}
+
+// TLS names the files of the listeners' certificate.
+type TLS struct {
+	Cert string `koanf:"cert" doc:"PEM file of the certificate chain; read again when it changes."`
+	Key  string `koanf:"key" doc:"PEM file of its key."`
+}
+
+// Tasks bounds the work.
+type Tasks struct {
+	Timeout     Duration `koanf:"timeout" doc:"Longest attempt, where handler or route say nothing else."`
+	Grace       Duration `koanf:"grace" doc:"How long after its deadline a handler may take before it is abandoned."`
+	BackoffBase Duration `koanf:"backoff_base" doc:"Upper bound of the first wait between attempts; it doubles."`
+	BackoffCap  Duration `koanf:"backoff_cap" doc:"Upper bound of every wait."`
+	MaxWaiting  int      `koanf:"max_waiting" doc:"Unfinished tasks beyond which deliveries are refused with 503."`
+}
+
+// Journal bounds the journal on disk.
+type Journal struct {
+	SegmentBytes Bytes   `koanf:"segment_bytes" doc:"Size of one segment file."`
+	MaxBytes     Bytes   `koanf:"max_bytes" doc:"Budget of disk; 0 for no bound but the disk's."`
+	HighWater    float64 `koanf:"high_water" doc:"Part of max_bytes beyond which deliveries are refused with 507."`
+}
+
+// Source is one sender. Its deliveries come to /webhooks/NAME.
+type Source struct {
+	Type         string   `koanf:"type" doc:"What kind of sender; the name itself when empty."`
+	Secret       string   `koanf:"secret" doc:"Reference to the secret."`
+	Secrets      []Secret `koanf:"secrets" doc:"References to several secrets, during a rotation."`
+	Insecure     bool     `koanf:"insecure" doc:"Accepts everything unverified; goes with no secret."`
+	Username     string   `koanf:"username" doc:"User of basic authentication."`
+	Tolerance    Duration `koanf:"tolerance" doc:"Largest age of a signed time stamp."`
+	Aliases      []string `koanf:"aliases" doc:"Further paths, matched exactly."`
+	MaxBodyBytes Bytes    `koanf:"max_body_bytes" doc:"Largest body of this source; http.max_body_bytes when 0."`
+	Generic      *Generic `koanf:"generic"`
+
+	// Resolved are the secrets that the references led to.
+	Resolved []ResolvedSecret `koanf:"-"`
+}
+
+// Secret is one of several. In the file it is a reference, or a map with bounds of validity.
+type Secret struct {
+	Value     string    `koanf:"value" doc:"Reference to the secret."`
+	NotBefore time.Time `koanf:"not_before" doc:"Accepted from then on (RFC 3339)."`
+	NotAfter  time.Time `koanf:"not_after" doc:"Accepted until then (RFC 3339)."`
+}
+
+// ResolvedSecret is what a reference led to. It prints as ***.
+type ResolvedSecret struct {
+	Value               []byte
+	NotBefore, NotAfter time.Time
+}
+
+// String hides the value.
+func (ResolvedSecret) String() string { return hidden }
+
+// GoString hides the value.
+func (ResolvedSecret) GoString() string { return hidden }
+
+// Generic describes a sender that has no type of its own.
+type Generic struct {
+	Scheme      string `koanf:"scheme" doc:"hmac, token, basic or bearer."`
+	Header      string `koanf:"header" doc:"Header of the signature or token."`
+	Algorithm   string `koanf:"algorithm" doc:"sha256, sha1, sha384 or sha512."`
+	Encoding    string `koanf:"encoding" doc:"hex or base64."`
+	Prefix      string `koanf:"prefix" doc:"Text before the signature, such as sha256=."`
+	EventHeader string `koanf:"event_header" doc:"Header of the event type."`
+	EventPath   string `koanf:"event_path" doc:"Dotted path of the event type in a JSON body."`
+	IDHeader    string `koanf:"id_header" doc:"Header of the delivery ID."`
+	IDPath      string `koanf:"id_path" doc:"Dotted path of the delivery ID."`
+	KeyPath     string `koanf:"key_path" doc:"Dotted path of the ordering key."`
+}
+
+// Handler is what works tasks. Which fields apply depends on the type.
+type Handler struct {
+	Type    string   `koanf:"type" doc:"log, forward or exec."`
+	Timeout Duration `koanf:"timeout" doc:"Longest attempt; tasks.timeout when 0."`
+
+	URL              string            `koanf:"url" doc:"forward: where deliveries go."`
+	Headers          map[string]string `koanf:"headers" doc:"forward: headers to add; values may be references."`
+	PassHeaders      []string          `koanf:"pass_headers" doc:"forward: the only headers of the sender that pass."`
+	Allow            []string          `koanf:"allow" doc:"forward: private networks that may be dialled."`
+	CA               string            `koanf:"ca" doc:"forward: PEM file of the only trusted authorities."`
+	Cert             string            `koanf:"cert" doc:"forward: PEM file of the client certificate."`
+	Key              string            `koanf:"key" doc:"forward: PEM file of its key."`
+	MaxResponseBytes Bytes             `koanf:"max_response_bytes" doc:"forward: how much of the response is kept."`
+	SigningKeys      []string          `koanf:"signing_keys" doc:"forward: references to Standard Webhooks keys."`
+
+	Command        []string          `koanf:"command" doc:"exec: the program and its arguments; no shell."`
+	Dir            string            `koanf:"dir" doc:"exec: the working directory."`
+	Env            []string          `koanf:"env" doc:"exec: variables of the daemon that the program sees."`
+	Set            map[string]string `koanf:"set" doc:"exec: variables to set; values may be references."`
+	KillGrace      Duration          `koanf:"kill_grace" doc:"exec: time between SIGTERM and SIGKILL."`
+	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept."`
+	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good."`
+}
+
+// Route binds a handler to the events of a source. The exact event wins over the event without its action, that over *.
+type Route struct {
+	Source      string   `koanf:"source" doc:"A source, or * for all."`
+	Event       string   `koanf:"event" doc:"An event type, with or without its action, or * for all."`
+	Handler     string   `koanf:"handler" doc:"A handler."`
+	Timeout     Duration `koanf:"timeout" doc:"Longest attempt; the handler's when 0."`
+	MaxAttempts int      `koanf:"max_attempts" doc:"Attempts; MAX_RETRY_ATTEMPTS when 0."`
+}
+
+// Default returns the configuration before file, environment and flags. It has no source, handler or route.
+func Default() *Config {
+	return &Config{
+		NumWorkers: 5, MaxRetryAttempts: 3, CleanupAge: Duration(24 * time.Hour), EnablePersistence: true,
+		PersistenceFile: "data/webhook_tasks.json", PersistenceInterval: Duration(300 * time.Second), MaxTasks: 100_000,
+		DataDir: "data", ShutdownTimeout: Duration(30 * time.Second),
+		Log: Log{Level: "info", Format: "auto"},
+		HTTP: HTTP{
+			Listen: "127.0.0.1:8080", MaxBodyBytes: 25 << 20, MaxHeaderBytes: 16 << 10,
+			MaxConnections: 4096, MaxConnectionsPerIP: 1024, MaxInflightRequests: 4096, MaxInflightBytes: 256 << 20,
+			ReadTimeout: Duration(30 * time.Second), WriteTimeout: Duration(30 * time.Second),
+			IdleTimeout: Duration(75 * time.Second),
+		},
+		Tasks: Tasks{
+			Timeout: Duration(30 * time.Second), Grace: Duration(5 * time.Second),
+			BackoffBase: Duration(time.Second), BackoffCap: Duration(5 * time.Minute), MaxWaiting: 1_000_000,
+		},
+		Journal: Journal{SegmentBytes: 64 << 20, HighWater: 0.9},
+	}
+}

@@ -1,0 +1,256 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// judge looks for everything that no single value shows: references that lead nowhere, names that nothing has, rules
+// across keys. It resolves secrets on the way.
+type judge struct {
+	config   *Config
+	walker   *walker
+	environ  []string
+	warnings []string
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// reservedPaths begin what the daemon itself serves.
+var reservedPaths = []string{"/api", "/webhooks", "/ui", "/metrics", "/healthz", "/readyz"}
+
+func (j *judge) run() {
+	c := j.config
+	if c.PersistenceFile == Default().PersistenceFile && c.DataDir != Default().DataDir {
+		c.PersistenceFile = filepath.Join(c.DataDir, filepath.Base(c.PersistenceFile))
+	}
+	j.numbers()
+	j.words()
+	for i, reference := range c.HTTP.AdminTokens {
+		c.HTTP.AdminTokens[i] = j.secret(fmt.Sprintf("http.admin_tokens[%d]", i), reference)
+	}
+	paths := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		s := c.Sources[name]
+		j.source(name, &s)
+		j.aliases(name, s.Aliases, paths)
+		c.Sources[name] = s
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Handlers)) {
+		h := c.Handlers[name]
+		j.handler(name, &h)
+		c.Handlers[name] = h
+	}
+	j.routes()
+	if len(c.Sources) == 0 {
+		j.warn("sources: none is configured; nothing can be delivered")
+	}
+}
+
+// bad notes a problem of a key, on its line if the file holds it, or on that of the nearest key above.
+func (j *judge) bad(path, format string, args ...any) {
+	line, above := 0, path
+	for line == 0 && above != "" {
+		line = j.walker.lines[above]
+		above = above[:max(strings.LastIndexAny(above, ".["), 0)]
+	}
+	j.walker.problem(line, path, fmt.Sprintf(format, args...))
+}
+
+func (j *judge) warn(format string, args ...any) {
+	j.warnings = append(j.warnings, fmt.Sprintf(format, args...))
+}
+
+func (j *judge) within(path string, value, least, most int) {
+	if value < least || value > most {
+		j.bad(path, "%d is not within %d and %d", value, least, most)
+	}
+}
+
+// numbers checks what has bounds of its own. The listeners' are judged by package http.
+func (j *judge) numbers() {
+	c := j.config
+	const many = 1 << 30
+	j.within("num_workers", c.NumWorkers, 1, 10_000)
+	j.within("max_retry_attempts", c.MaxRetryAttempts, 1, 65_535)
+	j.within("max_tasks", c.MaxTasks, 1, many)
+	j.within("tasks.max_waiting", c.Tasks.MaxWaiting, 1, many)
+	for path, d := range map[string]Duration{
+		"cleanup_age": c.CleanupAge, "persistence_interval": c.PersistenceInterval, "shutdown_timeout": c.ShutdownTimeout,
+		"tasks.timeout": c.Tasks.Timeout, "tasks.grace": c.Tasks.Grace, "tasks.backoff_base": c.Tasks.BackoffBase,
+		"http.read_timeout": c.HTTP.ReadTimeout, "http.write_timeout": c.HTTP.WriteTimeout,
+		"http.idle_timeout": c.HTTP.IdleTimeout,
+	} {
+		if d <= 0 {
+			j.bad(path, "must be above 0")
+		}
+	}
+	if c.Tasks.BackoffCap < c.Tasks.BackoffBase {
+		j.bad("tasks.backoff_cap", "is below tasks.backoff_base (%v)", c.Tasks.BackoffBase)
+	}
+	if c.Journal.HighWater <= 0 || c.Journal.HighWater > 1 {
+		j.bad("journal.high_water", "%v is not above 0 and up to 1", c.Journal.HighWater)
+	}
+}
+
+func (j *judge) words() {
+	c := j.config
+	j.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	j.oneOf("log.format", c.Log.Format, "auto", "json", "text")
+	if c.DataDir == "" {
+		j.bad("data_dir", "empty")
+	}
+	if c.EnablePersistence && c.PersistenceFile == "" {
+		j.bad("persistence_file", "empty")
+	}
+}
+
+func (j *judge) oneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		j.bad(path, "%q is none of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+// secret resolves a reference; a problem stands in for one that leads nowhere.
+func (j *judge) secret(path, reference string) string {
+	value, literal, err := Resolve(reference, j.environ)
+	if err != nil {
+		j.bad(path, "%v", err)
+		return ""
+	}
+	if literal {
+		j.warn("%s: the secret stands in the configuration itself; use env:NAME or file:/path", path)
+	}
+	return value
+}
+
+func (j *judge) source(name string, s *Source) {
+	path := "sources." + name
+	if !namePattern.MatchString(name) {
+		j.bad(path, "a name is 1 to 63 lower-case letters, digits, dashes and underscores")
+	}
+	if s.Type == "" {
+		s.Type = name
+	}
+	s.Resolved = nil
+	if s.Secret != "" {
+		if value := j.secret(path+".secret", s.Secret); value != "" {
+			s.Resolved = append(s.Resolved, ResolvedSecret{Value: []byte(value)})
+		}
+	}
+	for i, one := range s.Secrets {
+		if value := j.secret(fmt.Sprintf("%s.secrets[%d]", path, i), one.Value); value != "" {
+			s.Resolved = append(s.Resolved,
+				ResolvedSecret{Value: []byte(value), NotBefore: one.NotBefore, NotAfter: one.NotAfter})
+		}
+	}
+	given := s.Secret != "" || len(s.Secrets) > 0
+	switch {
+	case !given && !s.Insecure:
+		j.bad(path, "has no secret: set secret, or say insecure: true to accept everything unverified")
+	case given && s.Insecure:
+		j.bad(path+".insecure", "goes with no secret")
+	case s.Insecure:
+		j.warn("%s: insecure: everything that reaches it is accepted unverified", path)
+	}
+	if (s.Type == "generic") != (s.Generic != nil) && !s.Insecure {
+		j.bad(path, "type generic and the key generic go together")
+	}
+}
+
+func (j *judge) aliases(name string, aliases []string, taken map[string]string) {
+	for i, alias := range aliases {
+		path := fmt.Sprintf("sources.%s.aliases[%d]", name, i)
+		switch {
+		case len(alias) < 2 || alias[0] != '/' || strings.ContainsAny(alias, "?#% ") || strings.Contains(alias, "//"):
+			j.bad(path, "%q is not a plain absolute path", alias)
+		case slices.ContainsFunc(reservedPaths, func(p string) bool { return isReserved(alias, p) }):
+			j.bad(path, "%q is the daemon's own", alias)
+		case taken[alias] != "":
+			j.bad(path, "%q belongs to source %q already", alias, taken[alias])
+		}
+		taken[alias] = name
+	}
+}
+
+// isReserved says whether a path is one of the daemon's. Of the API only what it really serves is: the seed's servers
+// took deliveries below /api/v1.
+func isReserved(alias, prefix string) bool {
+	if prefix == "/api" {
+		return strings.HasPrefix(alias, "/api/v1/webhook_status") || strings.HasPrefix(alias, "/api/v1/tasks") ||
+			strings.HasPrefix(alias, "/api/openapi")
+	}
+	return alias == prefix || strings.HasPrefix(alias, prefix+"/")
+}
+
+func (j *judge) handler(name string, h *Handler) {
+	path := "handlers." + name
+	if !namePattern.MatchString(name) {
+		j.bad(path, "a name is 1 to 63 lower-case letters, digits, dashes and underscores")
+	}
+	switch h.Type {
+	case "log":
+	case "forward":
+		if h.URL == "" {
+			j.bad(path+".url", "type forward needs it")
+		}
+	case "exec":
+		if len(h.Command) == 0 {
+			j.bad(path+".command", "type exec needs it")
+		}
+	default:
+		j.bad(path+".type", "%q is none of log, forward, exec", h.Type)
+	}
+	for i, prefix := range h.Allow {
+		if _, err := netip.ParsePrefix(prefix); err != nil {
+			j.bad(fmt.Sprintf("%s.allow[%d]", path, i), "%q is not a network such as 10.0.0.0/8", prefix)
+		}
+	}
+	j.references(path+".headers", h.Headers)
+	j.references(path+".set", h.Set)
+	for i, reference := range h.SigningKeys {
+		h.SigningKeys[i] = j.secret(fmt.Sprintf("%s.signing_keys[%d]", path, i), reference)
+	}
+}
+
+// references resolves those values of a map that are references; others are meant as they are.
+func (j *judge) references(path string, values map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if value := values[name]; strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:") {
+			values[name] = j.secret(path+"."+name, value)
+		}
+	}
+}
+
+func (j *judge) routes() {
+	seen := make(map[[2]string]int)
+	for i, r := range j.config.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		if _, known := j.config.Sources[r.Source]; r.Source != "*" && !known {
+			j.bad(path+".source", "there is no source %q", r.Source)
+		}
+		if _, known := j.config.Handlers[r.Handler]; !known {
+			j.bad(path+".handler", "there is no handler %q", r.Handler)
+		}
+		switch {
+		case r.Event == "":
+			j.bad(path+".event", "empty; use * for all")
+		case r.Source == "*" && r.Event != "*":
+			j.bad(path+".source", "* goes with event * only: an event type means something only at its source")
+		}
+		j.within(path+".max_attempts", r.MaxAttempts, 0, 65_535)
+		pair := [2]string{r.Source, r.Event}
+		if first, taken := seen[pair]; taken {
+			j.bad(path, "never used: routes[%d] binds source %q and event %q already", first, r.Source, r.Event)
+		}
+		seen[pair] = i
+	}
+	if len(j.config.Routes) == 0 {
+		j.warn("routes: none is configured; every delivery is answered and ignored")
+	}
+}

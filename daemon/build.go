@@ -1,0 +1,174 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/actors"
+	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/handler/exec"
+	"github.com/hooktroupe/hooktroupe/handler/forward"
+	"github.com/hooktroupe/hooktroupe/handler/logger"
+	hthttp "github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/ingress"
+	"github.com/hooktroupe/hooktroupe/journal/wal"
+	"github.com/hooktroupe/hooktroupe/source"
+	"github.com/hooktroupe/hooktroupe/source/sources"
+)
+
+// sources builds every configured source.
+func (d *daemon) sources() ([]ingress.Entry, error) {
+	types := sources.All()
+	var entries []ingress.Entry
+	for _, name := range slices.Sorted(maps.Keys(d.config.Sources)) {
+		s := d.config.Sources[name]
+		construct, known := types[s.Type]
+		if !known {
+			return nil, fmt.Errorf("sources.%s.type: %q is none of %v", name, s.Type, sources.Types())
+		}
+		built, err := construct(sourceConfig(name, s))
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, ingress.Entry{
+			Name: name, Source: built, MaxBodyBytes: int(s.MaxBodyBytes), Aliases: s.Aliases,
+		})
+	}
+	return entries, nil
+}
+
+func sourceConfig(name string, s config.Source) source.Config {
+	c := source.Config{
+		Name: name, Type: s.Type, Insecure: s.Insecure, Username: s.Username, Tolerance: time.Duration(s.Tolerance),
+	}
+	for _, secret := range s.Resolved {
+		c.Secrets = append(c.Secrets,
+			source.Secret{Value: secret.Value, NotBefore: secret.NotBefore, NotAfter: secret.NotAfter})
+	}
+	if g := s.Generic; g != nil {
+		c.Generic = &source.Generic{
+			Scheme: g.Scheme, Header: g.Header, Algorithm: g.Algorithm, Encoding: g.Encoding, Prefix: g.Prefix,
+			EventHeader: g.EventHeader, EventPath: g.EventPath, IDHeader: g.IDHeader, IDPath: g.IDPath, KeyPath: g.KeyPath,
+		}
+	}
+	return c
+}
+
+// handlers builds every configured handler and binds them by the routes. Those of an embedding program are
+// bound beside them.
+func (d *daemon) handlers() (*handler.Mux, error) {
+	built := make(map[string]handler.Handler)
+	for _, name := range slices.Sorted(maps.Keys(d.config.Handlers)) {
+		h, err := d.handler(d.config.Handlers[name])
+		if err != nil {
+			return nil, fmt.Errorf("handlers.%s: %w", name, err)
+		}
+		built[name] = h
+	}
+	mux := handler.NewMux()
+	for i, r := range d.config.Routes {
+		timeout := r.Timeout
+		if timeout == 0 {
+			timeout = d.config.Handlers[r.Handler].Timeout
+		}
+		err := mux.Register(r.Source, r.Event, handler.Binding{
+			Name: r.Handler, Handler: built[r.Handler], Timeout: time.Duration(timeout), MaxAttempts: r.MaxAttempts,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("routes[%d]: %w", i, err)
+		}
+	}
+	for _, b := range d.options.Bindings {
+		if err := mux.Register(b.Source, b.EventType, b.Binding); err != nil {
+			return nil, err
+		}
+	}
+	return mux, nil
+}
+
+func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
+	switch h.Type {
+	case "log":
+		return logger.New(d.log), nil
+	case "forward":
+		return d.forward(h)
+	case "exec":
+		return exec.New(exec.Config{
+			Command: h.Command, Dir: h.Dir, Env: h.Env, Set: h.Set, KillGrace: time.Duration(h.KillGrace),
+			MaxOutputBytes: int(h.MaxOutputBytes), DiscardCodes: h.DiscardCodes,
+		})
+	default:
+		return nil, fmt.Errorf("type: %q is none of log, forward, exec", h.Type)
+	}
+}
+
+func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
+	c := forward.Config{
+		URL: h.URL, Timeout: time.Duration(h.Timeout), Headers: h.Headers, PassHeaders: h.PassHeaders,
+		CAFile: h.CA, CertFile: h.Cert, KeyFile: h.Key, MaxResponseBytes: int(h.MaxResponseBytes),
+		MaxIdleConns: d.config.NumWorkers,
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Duration(d.config.Tasks.Timeout)
+	}
+	for _, text := range h.Allow {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("allow: %w", err)
+		}
+		c.Allow = append(c.Allow, prefix)
+	}
+	for _, text := range h.SigningKeys {
+		key, err := forward.ParseSigningKey(text)
+		if err != nil {
+			return nil, err
+		}
+		c.SigningKeys = append(c.SigningKeys, key)
+	}
+	built, err := forward.New(c, forward.WithVersion(d.options.Version))
+	if err != nil {
+		return nil, err
+	}
+	d.cleanup.push("forward", func() error { built.Close(); return nil })
+	return built, nil
+}
+
+func (d *daemon) httpConfig() hthttp.Config {
+	h := d.config.HTTP
+	c := hthttp.Config{
+		Listen: h.Listen, AdminListen: h.AdminListen, AllowedHosts: h.AllowedHosts, TrustedProxies: h.TrustedProxies,
+		TLSCert: h.TLS.Cert, TLSKey: h.TLS.Key,
+		MaxBodyBytes: int(h.MaxBodyBytes), MaxHeaderBytes: int(h.MaxHeaderBytes),
+		MaxConnections: h.MaxConnections, MaxConnectionsPerIP: h.MaxConnectionsPerIP,
+		MaxInflightRequests: h.MaxInflightRequests, MaxInflightBytes: int(h.MaxInflightBytes),
+		ReadTimeout: time.Duration(h.ReadTimeout), WriteTimeout: time.Duration(h.WriteTimeout),
+		IdleTimeout: time.Duration(h.IdleTimeout), DrainDelay: time.Duration(h.DrainDelay),
+	}
+	for _, token := range h.AdminTokens {
+		digest := sha256.Sum256([]byte(token))
+		c.AdminTokens = append(c.AdminTokens, hex.EncodeToString(digest[:]))
+	}
+	return c
+}
+
+func (d *daemon) actorsConfig() actors.Config {
+	c := d.config
+	return actors.Config{
+		Workers: c.NumWorkers, MaxAttempts: c.MaxRetryAttempts,
+		AttemptTimeout: time.Duration(c.Tasks.Timeout), Grace: time.Duration(c.Tasks.Grace),
+		BackoffBase: time.Duration(c.Tasks.BackoffBase), BackoffCap: time.Duration(c.Tasks.BackoffCap),
+		MaxWaiting: c.Tasks.MaxWaiting, MaxFinished: c.MaxTasks, CleanupAge: time.Duration(c.CleanupAge),
+		SnapshotInterval: time.Duration(c.PersistenceInterval),
+	}
+}
+
+func (d *daemon) walConfig() wal.Config {
+	j := d.config.Journal
+	return wal.Config{SegmentBytes: int64(j.SegmentBytes), MaxBytes: int64(j.MaxBytes), HighWater: j.HighWater}
+}

@@ -1,0 +1,230 @@
+// Package daemon is the composition root: it builds everything from the configuration, starts it in order, and stops it
+// in reverse. Nothing else knows how the parts fit together, and it does no work of its own.
+//
+// The order of a start: listeners, so that probes are answered from the first moment; the journal and its lock; recovery;
+// the troupe; and only then readiness. The order of a stop: readiness off, listeners closed once the requests in flight
+// are answered, running attempts waited for, a snapshot, the troupe, the journal. A failed start unwinds what was started
+// in the same way.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/hooktroupe/hooktroupe/actors"
+	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/handler"
+	hthttp "github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/ingress"
+	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/logfield"
+	"github.com/hooktroupe/hooktroupe/internal/logging"
+	"github.com/hooktroupe/hooktroupe/metrics"
+)
+
+// Options are what the caller passes in beside the configuration.
+type Options struct {
+	// Logger gets everything; required.
+	Logger *logrus.Logger
+	// Version and Revision name the build.
+	Version, Revision string
+	// Bindings are handlers of an embedding program, beside those of the configuration.
+	Bindings []Binding
+	// Ready is called once, when the first delivery may come; nil for nobody.
+	Ready func(Info)
+	// Progress is called now and then while the state is recovered; nil for nobody.
+	Progress func(Recovery)
+}
+
+// Binding is a handler of an embedding program, with the source and the event type that it is for; either may be
+// handler.Any.
+type Binding struct {
+	Source, EventType string
+	handler.Binding
+}
+
+// Info is what a caller may tell the user.
+type Info struct {
+	// URL is where deliveries go, AdminURL where the status API is; the same unless http.admin_listen is set.
+	URL, AdminURL string
+	// DataDir is where the journal lies; empty when nothing is kept.
+	DataDir string
+	// Tasks is how many were recovered, Waiting how many of them are not final.
+	Tasks, Waiting int
+}
+
+// Run runs a daemon until ctx ends, and then drains it. A nil error means a clean stop: everything is on disk. Any other
+// means that the process must exit non-zero; what was confirmed is on disk all the same.
+func Run(ctx context.Context, cfg *config.Config, opts Options) error {
+	d := &daemon{
+		config: cfg, options: opts, clock: clock.Real{}, log: opts.Logger, metrics: metrics.New(),
+		readiness: newReadiness(),
+	}
+	d.metrics.SetBuild(opts.Version, opts.Revision)
+	err := d.start(ctx)
+	if err == nil {
+		err = d.wait(ctx)
+	}
+	return errors.Join(err, d.cleanup.run(d.log))
+}
+
+// daemon is what one Run has built so far.
+type daemon struct {
+	config    *config.Config
+	options   Options
+	clock     clock.Clock
+	log       *logrus.Logger
+	metrics   *metrics.Set
+	readiness *readiness
+	gate      *gate
+	server    *hthttp.Server
+	troupe    *actors.Troupe
+	cleanup   cleanup
+}
+
+func (d *daemon) start(ctx context.Context) error {
+	mux, err := d.handlers()
+	if err != nil {
+		return err
+	}
+	d.gate = &gate{handlers: mux}
+	if err := d.listen(ctx); err != nil {
+		return err
+	}
+	opened, err := d.openStorage()
+	if err != nil {
+		return err
+	}
+	state, err := d.recover(opened)
+	if err != nil {
+		return err
+	}
+	tasks, waiting := state.Tasks(), state.Waiting()
+	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
+		Journal: opened.journal, Snapshots: opened.snapshots, Export: opened.export,
+		Handlers: mux, Metrics: d.metrics, Clock: d.clock,
+		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log),
+	}, state)
+	if err != nil {
+		return err
+	}
+	d.cleanup.push("actors", d.stopTroupe)
+	d.gate.open(d.troupe)
+	d.readiness.set(stateReady, "")
+	info := Info{
+		URL: d.url(d.server.Addr().String()), AdminURL: d.url(d.server.AdminAddr().String()),
+		DataDir: opened.folder, Tasks: tasks, Waiting: waiting,
+	}
+	d.log.WithFields(logrus.Fields{
+		logfield.Address: info.URL, "tasks": tasks, "waiting": waiting,
+	}).Info("ready")
+	if d.options.Ready != nil {
+		d.options.Ready(info)
+	}
+	return nil
+}
+
+func (d *daemon) url(address string) string {
+	scheme := "http://"
+	if d.config.HTTP.TLS.Cert != "" {
+		scheme = "https://"
+	}
+	return scheme + address
+}
+
+// listen opens the listeners. Until the gate opens, deliveries are refused with 503.
+func (d *daemon) listen(ctx context.Context) error {
+	cfg := d.httpConfig()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	entries, err := d.sources()
+	if err != nil {
+		return err
+	}
+	table, err := ingress.NewTable(cfg.Ingress(), entries)
+	if err != nil {
+		return err
+	}
+	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
+		Acceptor: d.gate, Wanted: d.gate.wanted, Clock: d.clock, Metrics: d.metrics, Log: d.log,
+	})
+	in.SetTable(table)
+	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
+		Ingress: in, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+		Status: status.New(status.Dependencies{
+			Tasks: d.gate, Health: status.Health{Ready: d.readiness.report}, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.server.Start(ctx); err != nil {
+		return err
+	}
+	d.log.WithField(logfield.Address, d.url(d.server.Addr().String())).Info("listening")
+	d.cleanup.push("listeners", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
+		defer cancel()
+		return d.server.Shutdown(ctx)
+	})
+	return nil
+}
+
+// recover rebuilds the state, and tells how far it is.
+func (d *daemon) recover(s *storage) (*actors.State, error) {
+	started := d.clock.Now()
+	total := s.journal.Stats().Bytes
+	state, err := actors.Recover(s.journal, s.snapshots, d.progress(s, total))
+	if err != nil {
+		return nil, fmt.Errorf("recovery: %w", err)
+	}
+	d.metrics.Journal.RecoverySeconds.Set(d.clock.Now().Sub(started).Seconds())
+	d.metrics.Journal.RecoveredTasks.Set(float64(state.Tasks()))
+	return state, nil
+}
+
+// wait blocks until the daemon is to stop: nil when it was asked to, an error when something failed that cannot be
+// repaired while the process lives.
+func (d *daemon) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		d.log.Info("stopping")
+		d.readiness.set(stateDraining, "the daemon is stopping")
+		return nil
+	case err := <-d.troupe.Failed():
+		d.readiness.set(stateFailed, "storage failed")
+		d.log.WithError(err).Error("the journal or an actor failed; the process ends, and the next start recovers")
+		return err
+	case err := <-d.server.Failed():
+		d.readiness.set(stateFailed, "a listener failed")
+		return err
+	}
+}
+
+// stopTroupe waits for running attempts, takes a snapshot, and stops the actors. After a failure of the journal it only
+// stops: nothing more may be confirmed.
+func (d *daemon) stopTroupe() error {
+	if d.readiness.failed() {
+		return d.troupe.Stop()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
+	defer cancel()
+	if err := d.troupe.Drain(ctx); err != nil {
+		d.log.WithError(err).Warn("attempts were cut short; their tasks run again after the next start")
+	}
+	snapshot, cancelSnapshot := context.WithTimeout(context.Background(), snapshotTimeout)
+	defer cancelSnapshot()
+	err := d.troupe.Snapshot(snapshot)
+	return errors.Join(err, d.troupe.Stop())
+}
+
+// snapshotTimeout bounds the last snapshot: without it the next start replays more of the journal, no worse.
+const snapshotTimeout = time.Minute
+
+func (d *daemon) stopTimeout() time.Duration { return time.Duration(d.config.ShutdownTimeout) }
