@@ -86,7 +86,7 @@ type Source struct {
 	Insecure     bool     `koanf:"insecure" doc:"Accepts everything unverified; goes with no secret."`
 	Username     string   `koanf:"username" doc:"User of basic authentication."`
 	Tolerance    Duration `koanf:"tolerance" doc:"Largest age of a signed time stamp."`
-	Aliases      []string `koanf:"aliases" doc:"Further paths, matched exactly."`
+	Aliases      []string `koanf:"aliases" doc:"Further paths, matched exactly; the word seed stands for the path of the server that ran before."`
 	MaxBodyBytes Bytes    `koanf:"max_body_bytes" doc:"Largest body of this source; http.max_body_bytes when 0."`
 	Generic      *Generic `koanf:"generic"`
 

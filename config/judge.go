@@ -38,7 +38,7 @@ func (j *judge) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
 		j.source(name, &s)
-		j.aliases(name, s.Aliases, paths)
+		j.aliases(name, &s, paths)
 		c.Sources[name] = s
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Handlers)) {
@@ -163,13 +163,29 @@ func (j *judge) source(name string, s *Source) {
 	}
 }
 
-func (j *judge) aliases(name string, aliases []string, taken map[string]string) {
-	for i, alias := range aliases {
+// seedAlias stands for the paths at which the servers that Hooktroupe replaces took deliveries of a type.
+const seedAlias = "seed"
+
+var seedPaths = map[string]string{
+	"github": "/api/v1/github_webhooks", "gitea": "/api/v1/gitea_webhooks", "gitlab": "/webhook",
+	"bitbucket_server": "/webhook", "bitbucket_cloud": "/webhook", "azure_devops": "/",
+}
+
+// aliases checks the paths of one source, and puts the seed's in the place of the word for them.
+func (j *judge) aliases(name string, s *Source, taken map[string]string) {
+	for i, alias := range s.Aliases {
 		path := fmt.Sprintf("sources.%s.aliases[%d]", name, i)
+		if alias == seedAlias {
+			if alias = seedPaths[s.Type]; alias == "" {
+				j.bad(path, "type %q had no path of its own", s.Type)
+				continue
+			}
+			s.Aliases[i] = alias
+		}
 		switch {
-		case len(alias) < 2 || alias[0] != '/' || strings.ContainsAny(alias, "?#% ") || strings.Contains(alias, "//"):
+		case alias == "" || alias[0] != '/' || strings.ContainsAny(alias, "?#% ") || strings.Contains(alias, "//"):
 			j.bad(path, "%q is not a plain absolute path", alias)
-		case slices.ContainsFunc(reservedPaths, func(p string) bool { return isReserved(alias, p) }):
+		case isReserved(alias):
 			j.bad(path, "%q is the daemon's own", alias)
 		case taken[alias] != "":
 			j.bad(path, "%q belongs to source %q already", alias, taken[alias])
@@ -178,14 +194,14 @@ func (j *judge) aliases(name string, aliases []string, taken map[string]string) 
 	}
 }
 
-// isReserved says whether a path is one of the daemon's. Of the API only what it really serves is: the seed's servers
-// took deliveries below /api/v1.
-func isReserved(alias, prefix string) bool {
-	if prefix == "/api" {
-		return strings.HasPrefix(alias, "/api/v1/webhook_status") || strings.HasPrefix(alias, "/api/v1/tasks") ||
-			strings.HasPrefix(alias, "/api/openapi")
-	}
-	return alias == prefix || strings.HasPrefix(alias, prefix+"/")
+// seedForm is the one form of path below /api that aliases may have.
+var seedForm = regexp.MustCompile(`^/api/v1/[a-z0-9_-]+_webhooks$`)
+
+// isReserved says whether a path is one of the daemon's.
+func isReserved(alias string) bool {
+	return !seedForm.MatchString(alias) && slices.ContainsFunc(reservedPaths, func(prefix string) bool {
+		return alias == prefix || strings.HasPrefix(alias, prefix+"/")
+	})
 }
 
 func (j *judge) handler(name string, h *Handler) {

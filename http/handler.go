@@ -39,6 +39,8 @@ func (f *faces) serve(ctx *fasthttp.RequestCtx) {
 		f.reject(ctx, problem.BadFraming, "")
 	case status.Probe(path):
 		f.deps.Status.Handle(ctx)
+	case f.ingress && f.deps.Ingress.Owns(path):
+		f.deps.Ingress.Handle(ctx)
 	case status.Owns(path):
 		f.api(ctx)
 	case f.ingress:
@@ -75,7 +77,7 @@ func (f *faces) expect(ctx *fasthttp.RequestCtx) (code int) {
 	if !wellFramed(&ctx.Request.Header) {
 		return problem.BadFraming.Status()
 	}
-	if f.ingress && !status.Owns(ctx.Path()) {
+	if f.ingress && (f.deps.Ingress.Owns(ctx.Path()) || !status.Owns(ctx.Path())) {
 		return f.deps.Ingress.Expect(ctx)
 	}
 	return fasthttp.StatusContinue

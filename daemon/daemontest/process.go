@@ -237,7 +237,7 @@ func (d *Daemon) Send(method, path string, header http.Header, body []byte) (Ans
 // client reuses connections, and gives up long after a healthy daemon would have answered.
 var client = &http.Client{
 	Timeout:       Patience,
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 256, ExpectContinueTimeout: Patience},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

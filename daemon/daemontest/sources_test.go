@@ -27,8 +27,8 @@ log: {format: json}
 tasks: {backoff_base: 50ms, backoff_cap: 200ms}
 MAX_RETRY_ATTEMPTS: 5
 sources:
-  github: {secret: env:TEST_SECRET, aliases: [/api/v1/github_webhooks]}
-  gitlab: {secret: env:TEST_SECRET}
+  github: {secret: env:TEST_SECRET, aliases: [seed]}
+  gitlab: {secret: env:TEST_SECRET, aliases: [/webhook]}
   azure_devops: {username: %s, secret: env:TEST_SECRET}
   bitbucket_server: {secret: env:TEST_SECRET}
   partner:
@@ -68,7 +68,7 @@ func fixtures(t *testing.T, wanted ...string) []fixture {
 		t.Fatal(err)
 	}
 	var manifest struct {
-		Entries []fixture `json:"entries"`
+		Entries []fixture `json:"deliveries"`
 	}
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		t.Fatal(err)

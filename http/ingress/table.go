@@ -49,8 +49,12 @@ type route struct {
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// reserved begin the paths of the status API, which no alias may take.
-var reserved = []string{"/api/", "/healthz", "/readyz", "/metrics", "/ui", PathPrefix}
+// reserved begin the paths of the daemon's own, which no alias may take. Below /api/ one form is left to aliases, which
+// the servers took that Hooktroupe stands in for.
+var (
+	reserved = []string{"/api/", "/healthz", "/readyz", "/metrics", "/ui", PathPrefix}
+	belowAPI = regexp.MustCompile(`^/api/v1/[a-z0-9_-]+_webhooks$`)
+)
 
 // NewTable returns the table of these entries. An error names each entry at fault: a name that is ill-formed, reserved
 // or taken, an alias that is no path or taken, a bound out of range.
@@ -102,8 +106,11 @@ func (t *Table) add(cfg Config, e Entry) error {
 }
 
 func checkAlias(alias string) error {
-	if len(alias) < 2 || alias[0] != '/' || strings.ContainsAny(alias, "?#%\\ ") || strings.Contains(alias, "//") {
+	if alias == "" || alias[0] != '/' || strings.ContainsAny(alias, "?#%\\ ") || strings.Contains(alias, "//") {
 		return fmt.Errorf("alias %q is not a plain path", alias)
+	}
+	if belowAPI.MatchString(alias) {
+		return nil
 	}
 	for _, prefix := range reserved {
 		if strings.HasPrefix(alias, prefix) {
@@ -112,6 +119,9 @@ func checkAlias(alias string) error {
 	}
 	return nil
 }
+
+// Owns says whether a decoded path is that of a source.
+func (in *Ingress) Owns(path []byte) bool { return in.table.Load().match(path).source != nil }
 
 // match finds the route of a decoded path. A path that belongs to no source has the route of the unknown source.
 func (t *Table) match(path []byte) *route {

@@ -1,0 +1,65 @@
+include tools.mk
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check bench generate fuzz cover clean \
+	check-generate check-format check-lint check-proto check-modules
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, and start the daemon: a demo unless ./hooktroupe.yaml exists
+	@exec bin/hooktroupe serve
+
+build: ## build bin/hooktroupe, static and reproducible
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hooktroupe ./cmd/hooktroupe
+
+test: ## run every test with the race detector
+	go test -race -shuffle=on -timeout 20m ./...
+
+check: check-generate check-format check-modules check-proto check-lint ## everything that is not a test: drift, format, modules, proto, lint
+	go vet ./...
+
+check-generate: generate
+	@git diff --exit-code --stat -- messages || { echo 'generated code differs: run make generate and commit'; exit 1; }
+
+check-format:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'not formatted: run gofmt -w .'; exit 1; }
+
+check-modules:
+	go mod verify
+	go mod tidy -diff
+
+# The last commit that is on main already is what the protocol must not break; a clone without one has nothing to break.
+check-proto: $(BUF)
+	$(BIN)/buf lint
+	$(BIN)/buf format -d --exit-code
+	@if base=$$(git rev-parse -q --verify HEAD~1) && git cat-file -e $$base:buf.yaml 2>/dev/null; then \
+		$(BIN)/buf breaking --against ".git#ref=$$base"; \
+	else echo 'buf breaking: no earlier commit to compare with'; fi
+
+check-lint: $(GOLANGCI_LINT)
+	$(BIN)/golangci-lint run ./...
+
+bench: ## measure against ceilings taken in the same run (docs/BENCHMARKS.md)
+	go run ./bench
+
+generate: $(BUF) $(PROTOC_GEN_GO) ## generate messages/ from proto/
+	$(BIN)/buf generate
+
+FUZZTIME ?= 1m
+fuzz: ## run every fuzz target for FUZZTIME
+	@for target in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for name in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$target/*_test.go | cut -c6-); do \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$target || exit 1; \
+		done; done
+
+cover: ## tests with coverage, as cover.html
+	go test -coverprofile=cover.out -coverpkg=./... ./...
+	go tool cover -html=cover.out -o cover.html
+
+clean: ## remove what was built
+	rm -rf bin cover.out cover.html bench-results
