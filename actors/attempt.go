@@ -153,9 +153,12 @@ func (c deadlineContext) Deadline() (time.Time, bool) { return c.deadline, true 
 
 // work runs the handler, outside every mailbox, and mails what it came to.
 func (a *attempts) work(ctx context.Context, r *run, mail func(any)) {
+	finished := false
 	defer func() {
 		if value := recover(); value != nil {
 			mail(&panicked{run: r, value: value, stack: string(debug.Stack())})
+		} else if !finished {
+			mail(&panicked{run: r, value: "the handler ended its goroutine", stack: string(debug.Stack())})
 		}
 		if !r.fate.CompareAndSwap(fateRunning, fateEnded) {
 			a.metrics.Tasks.AbandonedRunning.Dec()
@@ -163,10 +166,12 @@ func (a *attempts) work(ctx context.Context, r *run, mail func(any)) {
 	}()
 	t, err := a.load(r.assignment)
 	if err != nil {
+		finished = true
 		mail(&returned{run: r, err: fmt.Errorf("the delivery cannot be read back: %w", err)})
 		return
 	}
 	output, err := r.binding.Handler.Handle(ctx, t)
+	finished = true
 	mail(&returned{run: r, output: output, err: err})
 }
 

@@ -95,6 +95,10 @@ type (
 		at   journal.Position
 	}
 
+	// areYouUp asks the supervisor; the answer, up, comes when its children are there to be addressed.
+	areYouUp struct{}
+	up       struct{}
+
 	// getView asks the registry for a view of all tasks; the answer is one.
 	getView struct{}
 

@@ -23,7 +23,6 @@ type registry struct {
 	newID     func() task.ID
 	metrics   *metrics.Set
 	persister *actor.PID
-	workers   *actor.PID // the pool: a message to it reaches every worker
 
 	tasks    *table
 	ready    fifo    // tasks that may run now

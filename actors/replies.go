@@ -17,6 +17,8 @@ var (
 	ErrBusy = errors.New("too many requests wait for an answer")
 	// ErrNoAnswer means that no answer came in time; what was asked for may still happen.
 	ErrNoAnswer = errors.New("no answer in time")
+	// ErrStopped means that the actor is not there any more; nothing was asked.
+	ErrStopped = errors.New("the actors have stopped")
 )
 
 // seatBits is how many bits of a request ID name the seat; maxQuestions bounds the questions that wait at once.
@@ -81,10 +83,14 @@ func (r *replies) ask(ctx context.Context, target *actor.PID, message any, timeo
 	timer.Stop()
 	s.waiting.Store(nil)
 	r.free <- number
-	if err, failed := answer.(error); failed {
-		return nil, err
+	switch m := answer.(type) {
+	case error:
+		return nil, m
+	case *actor.DeadLetterResponse:
+		return nil, ErrStopped
+	default:
+		return answer, nil
 	}
-	return answer, nil
 }
 
 func (q *question) settle(answer any) {

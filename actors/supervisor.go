@@ -17,11 +17,18 @@ type supervisor struct {
 	workers   *actor.Props
 }
 
-// Receive spawns the children, each of which is addressed by its name, in the order in which they are needed.
+// Receive starts the children, and tells whoever asks that they are there.
 func (s *supervisor) Receive(ctx actor.Context) {
-	if _, ok := ctx.Message().(*actor.Started); !ok {
-		return
+	switch ctx.Message().(type) {
+	case *actor.Started:
+		s.start(ctx)
+	case areYouUp:
+		ctx.Respond(up{})
 	}
+}
+
+// start spawns the children, each of which is addressed by its name, in the order in which they are needed.
+func (s *supervisor) start(ctx actor.Context) {
 	for _, child := range []struct {
 		name  string
 		props *actor.Props

@@ -56,7 +56,7 @@ func (d Deps) withDefaults() Deps {
 		d.Clock = clock.Real{}
 	}
 	if d.Random == nil {
-		d.Random = mathrand.Float64
+		d.Random = mathrand.Float64 //nolint:forbidigo // the default of what is passed in
 	}
 	if d.NewID == nil {
 		d.NewID = func() task.ID { return task.ID(uuid.Must(uuid.NewV7FromReader(rand.Reader))) }
@@ -106,8 +106,13 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
 	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
 	var err error
-	t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor)
-	return t, err
+	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor); err != nil {
+		return nil, err
+	}
+	if _, err := t.replies.ask(context.Background(), t.supervisor, areYouUp{}, noTimeout); err != nil {
+		return nil, fmt.Errorf("actors: start: %w", err)
+	}
+	return t, nil
 }
 
 // fail reports an error after which the process must end; later ones are dropped.
