@@ -224,7 +224,8 @@ func (t *Troupe) Drain(ctx context.Context) error {
 	return errors.Join(ctx.Err(), stopErr)
 }
 
-// Stop ends all actors, the persister last of all but the supervisor, with a sync. It may be called once.
+// Stop ends all actors. What is in a mailbox is lost, as in a crash: Drain and Snapshot come before it. It may be called
+// once.
 func (t *Troupe) Stop() error {
 	return t.system.Root.StopFuture(t.supervisor).Wait()
 }

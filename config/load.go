@@ -99,7 +99,7 @@ func loadFile(k *koanf.Koanf, w *walker, path string) error {
 }
 
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func Resolve(reference string, environ []string) (value string, literal bool, er
 }
 
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}

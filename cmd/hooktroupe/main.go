@@ -141,11 +141,10 @@ type codeError int
 func (codeError) Error() string { return "" }
 
 func problemCode(status int) int {
-	switch {
-	case status == http.StatusNotFound:
+	switch status {
+	case http.StatusNotFound:
 		return exitNotFound
-	case status == http.StatusServiceUnavailable, status == http.StatusTooManyRequests,
-		status == http.StatusInsufficientStorage:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInsufficientStorage:
 		return exitTryAgain
 	default:
 		return exitRefused

@@ -111,7 +111,7 @@ func newTasks(t *terminal) *cobra.Command {
 		Use:   "tasks",
 		Short: "List tasks, show, cancel or retry one",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("tasks needs list, show, cancel or retry (see hooktroupe tasks --help)")}
 		},
 	}

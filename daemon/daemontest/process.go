@@ -125,7 +125,7 @@ func (d *Daemon) Run(args ...string) {
 		"serve", "--config", filepath.Join(d.Folder, "hooktroupe.yaml"), "--listen", "127.0.0.1:0",
 		"--data-dir", filepath.Join(d.Folder, "data"),
 	}, args...)
-	d.command = exec.Command(Binary(d.t), all...) //nolint:gosec // our own binary
+	d.command = exec.Command(Binary(d.t), all...)
 	d.command.Dir = d.Folder
 	d.command.Env = append(os.Environ(), d.Env...)
 	d.log = &logBuffer{}
