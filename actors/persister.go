@@ -66,6 +66,7 @@ func (p *persister) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		p.flush(ctx)
 		p.syncChanges()
+		p.snapshots.wait()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"sort"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -33,13 +34,14 @@ type snapshotter struct {
 	export    Export // nil for none
 	clock     clock.Clock
 	metrics   *metrics.Set
+	running   sync.WaitGroup // at most one
 }
 
-// save starts a goroutine that nobody stops: it ends by itself, and one cut off by the end of the process leaves the
-// previous snapshot in place.
+// save starts a goroutine that nobody stops: it ends by itself, wait waits for it, and one cut off by the end of the
+// process leaves the previous snapshot in place.
 func (s *snapshotter) save(ctx actor.Context, replyTo *actor.PID, m *saveSnapshot) {
 	system := ctx.ActorSystem()
-	go func() {
+	s.running.Go(func() {
 		started := s.clock.Now()
 		err := s.run(m)
 		took := s.clock.Now().Sub(started)
@@ -49,8 +51,11 @@ func (s *snapshotter) save(ctx actor.Context, replyTo *actor.PID, m *saveSnapsho
 		}
 		system.EventStream.Publish(SnapshotTaken{Tasks: m.tasks.size, Took: took, Err: err})
 		system.Root.Send(replyTo, &snapshotSaved{err: err})
-	}()
+	})
 }
+
+// wait blocks until no snapshot is being written.
+func (s *snapshotter) wait() { s.running.Wait() }
 
 func (s *snapshotter) run(m *saveSnapshot) error {
 	if err := s.snapshots.Save(m.covered, func(w io.Writer) error { return writeSnapshot(w, m.tasks) }); err != nil {

@@ -49,7 +49,7 @@ func configure(dataDir string) (*config.Config, error) {
 
 // run runs the daemon with a handler of ours until ctx ends.
 func run(ctx context.Context, cfg *config.Config, out io.Writer, ready func(daemon.Info)) error {
-	greet := handler.Func(func(ctx context.Context, t *handler.Task) ([]byte, error) {
+	greet := handler.Func(func(_ context.Context, t *handler.Task) ([]byte, error) {
 		if len(t.Body) == 0 {
 			return nil, handler.Discard(errors.New("nothing to greet")) // no retry would help
 		}
