@@ -44,8 +44,8 @@ check-proto: $(BUF)
 check-lint: $(GOLANGCI_LINT)
 	$(BIN)/golangci-lint run ./...
 
-bench: ## measure against ceilings taken in the same run (docs/BENCHMARKS.md)
-	go run ./bench
+bench: ## run every benchmark once, with allocations
+	go test -run '^$$' -bench . -benchmem ./...
 
 generate: $(BUF) $(PROTOC_GEN_GO) ## generate messages/ from proto/
 	$(BIN)/buf generate

@@ -102,6 +102,7 @@ func TestProblemsNameLineAndRemedy(t *testing.T) {
 		{"twice", "num_workers: 1\nNUM_WORKERS: 2", "c.yaml:2: num_workers: stands twice"},
 		{"map for value", "num_workers: {a: 1}", "c.yaml:1: num_workers: is a single value, not a map"},
 		{"handler type", "handlers: {h: {type: mail}}", `c.yaml:1: handlers.h.type: "mail" is none of log, forward, exec`},
+		{"refers to itself", "routes: &x [*x]", "c.yaml: YAML: "},
 		{"no YAML", "a: [", "c.yaml: YAML: "},
 	}
 	for _, c := range cases {

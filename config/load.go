@@ -88,14 +88,18 @@ func loadFile(k *koanf.Koanf, w *walker, path string) error {
 	if err != nil {
 		return err
 	}
+	// The values come first: what refers to itself is refused there, and the walk below would not end.
+	if err := k.Load(content(data), lowerTop{yamlparser.Parser()}); err != nil {
+		return Problems{{File: path, Path: "YAML", Message: strings.TrimPrefix(err.Error(), "yaml: ")}}
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		return Problems{{File: path, Path: "YAML", Message: strings.TrimPrefix(err.Error(), "yaml: ")}}
+		return err
 	}
 	if len(root.Content) > 0 {
 		w.walk(root.Content[0], reflect.TypeFor[Config](), "")
 	}
-	return k.Load(content(data), lowerTop{yamlparser.Parser()})
+	return nil
 }
 
 func readFile(path string) ([]byte, error) {

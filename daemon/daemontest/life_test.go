@@ -93,6 +93,24 @@ func TestFailuresAreRetriedThenStayAsFailed(t *testing.T) {
 	}
 }
 
+func TestUnwantedEventsAreAnsweredAndCountedAsIgnored(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	yaml := strings.ReplaceAll(configuration(sink.URL), `{source: "*", event: "*", handler: sink}`,
+		`{source: github, event: pull_request, handler: sink}`)
+	d := start(t, yaml)
+	answer := post(t, d, "unwanted", []byte(`{}`))
+	if answer.Code != http.StatusOK || answer.Text("status") != "ignored" {
+		t.Errorf("answered %d %s", answer.Code, answer.Body)
+	}
+	metrics := string(d.Must(http.MethodGet, "/metrics", nil, nil).Body)
+	if !strings.Contains(metrics, `hooktroupe_ingress_ignored_total{source="github"} 1`) {
+		t.Error("it was not counted")
+	}
+	if count := d.Must(http.MethodGet, "/api/v1/webhook_statuses", nil, nil).JSON()["count"]; count != 0.0 {
+		t.Errorf("%v tasks were made", count)
+	}
+}
+
 func TestSeedEndpointsHaveTheSeedsShape(t *testing.T) {
 	sink := daemontest.NewSink(t)
 	d := start(t, configuration(sink.URL))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 )
@@ -58,7 +59,7 @@ func Clean(text string, most int) string {
 	if cut {
 		text = strings.ToValidUTF8(text[:most], "")
 	}
-	if strings.ContainsFunc(text, unprintable) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
 		quoted := strconv.Quote(text)
 		text = quoted[1 : len(quoted)-1]
 	}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hooktroupe": main})
+}
+
+// TestScripts runs testdata/script/*.txtar: command lines with what they print and how they exit. $SERVER is a stand-in
+// for a daemon.
+func TestScripts(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(standIn))
+	t.Cleanup(server.Close)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SERVER", server.URL)
+			env.Setenv("HOOKTROUPE_SECRET", "script-secret")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// exits CODE COMMAND...: the command exits with that code.
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				err := ts.Exec(args[1], args[2:]...)
+				code := "0"
+				if exit, failed := err.(interface{ ExitCode() int }); failed {
+					code = string(rune('0' + exit.ExitCode()%10))
+					if exit.ExitCode() == exitTryAgain {
+						code = "75"
+					}
+				}
+				if code != args[0] {
+					ts.Fatalf("exit code %s, want %s", code, args[0])
+				}
+			},
+		},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+const taskID = "0193570f-6f7c-7c1e-9d2a-0123456789ab"
+
+const taskJSON = `{"webhook_id":"` + taskID + `","status":"completed","source":"github","event_type":"push",` +
+	`"delivery_id":"d-1","created_at":1732000000.5,"updated_at":1732000001,"attempts":1,"max_attempts":3,"error":null,` +
+	`"attempt_log":[{"number":1,"started_at":1732000000.75,"ended_at":1732000001,"outcome":"succeeded","error":null}]}`
+
+// standIn answers as a daemon would that has one task.
+func standIn(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	switch r.URL.Path {
+	case "/webhooks/github":
+		mac := hmac.New(sha256.New, []byte("script-secret"))
+		mac.Write(body)
+		if r.Header.Get("X-Hub-Signature-256") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+			refuse(w, http.StatusUnauthorized, "The request is not authentic")
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"webhook_id":"`+taskID+`","status":"queued"}`)
+	case "/webhooks/full":
+		refuse(w, http.StatusServiceUnavailable, "Too many tasks wait")
+	case "/api/v1/webhook_status/" + taskID, "/api/v1/tasks/" + taskID + "/retry":
+		_, _ = io.WriteString(w, taskJSON)
+	case "/api/v1/webhook_statuses":
+		_, _ = io.WriteString(w, `{"webhooks":[`+taskJSON+`],"count":1,"next":"`+taskID+`"}`)
+	default:
+		refuse(w, http.StatusNotFound, "There is no such task")
+	}
+}
+
+func refuse(w http.ResponseWriter, code int, title string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, `{"title":"`+title+`"}`)
+}
