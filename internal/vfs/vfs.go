@@ -1,6 +1,6 @@
 // Package vfs is the few file operations that a journal needs, as something passed in: those of the operating system
-// (OS), a file system in memory whose power can be cut (Mem), and one that fails on demand and counts (Failing). It adds
-// no buffering, no retry and no path handling of its own.
+// (OS), a file system in memory whose power can be cut (Mem), and one that fails on demand and counts (Failing). It
+// adds no buffering, no retry and no path handling of its own.
 //
 // The one invariant: what Sync and SyncDir confirmed survives a power cut; of everything else any part may.
 package vfs

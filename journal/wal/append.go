@@ -161,7 +161,8 @@ type fresh struct {
 	name string
 }
 
-// next takes a spare, or makes a file for a group that no spare can hold, and writes the head of the next segment to it.
+// next takes a spare, or makes a file for a group that no spare can hold, and writes the head of the next segment to
+// it.
 func (j *Journal) next(size int64, oversize bool) (fresh, error) {
 	next := fresh{head: segmentHead{
 		number: j.End().Segment, salt: j.folder.salt(), size: size, first: j.sequence,
@@ -209,8 +210,8 @@ func (j *Journal) allocate(name string, size int64) (vfs.File, error) {
 	return file, nil
 }
 
-// roll seals the active segment and goes on in the next: its seal is on stable storage before the next has its name, and
-// the name before a group is written there.
+// roll seals the active segment and goes on in the next: its seal is on stable storage before the next has its name,
+// and the name before a group is written there.
 func (j *Journal) roll(next fresh) error {
 	if j.active != nil {
 		if err := j.seal(); err != nil {

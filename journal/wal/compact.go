@@ -10,8 +10,8 @@ import (
 )
 
 // Compact drops the segments that hold no live record and rewrites those that hold few. It leaves the last segment, and
-// the one that is being written, alone. A live position that is out of order, or at which there is no record, is an error
-// that changes nothing in its segment.
+// the one that is being written, alone. A live position that is out of order, or at which there is no record, is an
+// error that changes nothing in its segment.
 func (j *Journal) Compact(before journal.Position, live []journal.Position) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()

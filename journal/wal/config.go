@@ -70,7 +70,8 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.SegmentBytes >= MinSegmentBytes && c.SegmentBytes <= MaxSegmentBytes && c.SegmentBytes%pageBytes == 0,
-		"segment_bytes: %d is not a multiple of %d from %d to %d", c.SegmentBytes, pageBytes, MinSegmentBytes, MaxSegmentBytes)
+		"segment_bytes: %d is not a multiple of %d from %d to %d",
+		c.SegmentBytes, pageBytes, MinSegmentBytes, MaxSegmentBytes)
 	check(c.MaxBytes == 0 || c.MaxBytes >= minSegments*c.SegmentBytes,
 		"max_bytes: %d is less than %d segments of %d bytes", c.MaxBytes, minSegments, c.SegmentBytes)
 	check(c.HighWater > 0 && c.HighWater <= 1, "high_water: %g is not above 0 and at most 1", c.HighWater)

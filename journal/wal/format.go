@@ -123,7 +123,8 @@ func (s seal) encode() []byte {
 // decodeSeal returns the seal, if p is one: it carries its own salt.
 func decodeSeal(p []byte) (s seal, ok bool) {
 	s = seal{
-		number: little.Uint32(p[8:]), end: little.Uint32(p[12:]), salt: little.Uint64(p[16:]), next: little.Uint64(p[24:]),
+		number: little.Uint32(p[8:]), end: little.Uint32(p[12:]),
+		salt: little.Uint64(p[16:]), next: little.Uint64(p[24:]),
 		groups: little.Uint32(p[32:]), records: little.Uint32(p[36:]), held: int64(little.Uint64(p[40:])),
 	}
 	return s, bytes.HasPrefix(p, sealMagic) &&

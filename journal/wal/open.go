@@ -13,8 +13,8 @@ import (
 
 // Open opens the journal in a folder, which is made if need be, and locks it. It removes what interrupted writers left
 // in the making, cuts a torn tail, and syncs. ErrLocked means that another process has it; a *journal.CorruptError that
-// something before the tail is damaged. Open checks every segment's head and seal and all of the last, unsealed one; the
-// records of the others are checked when they are read.
+// something before the tail is damaged. Open checks every segment's head and seal and all of the last, unsealed one;
+// the records of the others are checked when they are read.
 func Open(dir string, config Config, opts ...Option) (*Journal, error) {
 	config = config.WithDefaults()
 	if err := config.Validate(); err != nil {
@@ -140,11 +140,13 @@ func follows(before, s *segment) error {
 	switch {
 	case !before.sealed:
 		return &journal.CorruptError{
-			File: before.name(), Offset: before.head.size - sealBytes, Reason: "no seal, though it is not the last segment",
+			File: before.name(), Offset: before.head.size - sealBytes,
+			Reason: "no seal, though it is not the last segment",
 		}
 	case before.next > s.head.first, before.next != s.head.first && before.head.number+1 == s.head.number:
 		return &journal.CorruptError{
-			File: s.name(), Offset: 0, Reason: fmt.Sprintf("begins with group %d where %d is due", s.head.first, before.next),
+			File:   s.name(),
+			Reason: fmt.Sprintf("begins with group %d where %d is due", s.head.first, before.next),
 		}
 	}
 	return nil

@@ -26,9 +26,9 @@ type Cut struct {
 }
 
 // Repair cuts everything that is damaged out of the journal in a folder, so that it opens, and returns what it cut. It
-// keeps every record that is whole by itself, even of a group that is not, at its position; and it keeps what it cuts in
-// a new folder quarantine-0001, -0002 … beside the segments, whose path it returns, empty if there was nothing to cut.
-// A torn tail and a damaged snapshot are left to opening and loading. It takes the lock: ErrLocked means that the
+// keeps every record that is whole by itself, even of a group that is not, at its position; and it keeps what it cuts
+// in a new folder quarantine-0001, -0002 … beside the segments, whose path it returns, empty if there was nothing to
+// cut. A torn tail and a damaged snapshot are left to opening and loading. It takes the lock: ErrLocked means that the
 // journal is in use. A crash in the middle loses nothing; Repair can be called again.
 func Repair(dir string, opts ...Option) (cuts []Cut, quarantine string, err error) {
 	f := folder{options: newOptions(opts), dir: dir}

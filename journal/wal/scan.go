@@ -121,8 +121,8 @@ func damage(h recordHead, data, padding []byte) string {
 	return ""
 }
 
-// group reads the records of a group and calls fn, if there is one, for each. The error that says the group is not whole
-// may come after some of its records.
+// group reads the records of a group and calls fn, if there is one, for each. The error that says the group is not
+// whole may come after some of its records.
 func (s *scanner) group(offset uint32, g groupHead, fn func(journal.Record) error) error {
 	var heads uint32
 	at, limit := offset+groupHeadBytes, offset+groupHeadBytes+g.length
@@ -242,7 +242,7 @@ func (s *scanner) findTail(limit uint32, first uint64) (tail, error) {
 	err := s.findHeads(t.end, limit, func(at uint32, g groupHead) error {
 		t.stale = true
 		if g.synced > t.end {
-			return s.corrupt(t.end, fmt.Sprintf("%s, though synced before the group at %d was written", t.torn.Reason, at))
+			return s.corrupt(t.end, fmt.Sprintf("%s, though synced before the group at %d", t.torn.Reason, at))
 		}
 		return nil
 	})

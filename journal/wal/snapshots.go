@@ -18,7 +18,8 @@ const (
 	snapshotHeadBytes    = 64
 	snapshotTrailerBytes = 12
 
-	// snapshotSyncBytes is how much of a snapshot may be unsynced: a whole one at once would hold up the journal's syncs.
+	// snapshotSyncBytes is how much of a snapshot may be unsynced: a whole one at once would hold up the journal's
+	// syncs.
 	snapshotSyncBytes = 8 << 20
 	snapshotBufBytes  = 1 << 20
 )

@@ -11,8 +11,8 @@ import (
 	"github.com/hooktroupe/hooktroupe/journal"
 )
 
-// fillBytes is how much of a spare is zero-filled at once: each piece is synced by itself, so that an append never waits
-// behind more than one.
+// fillBytes is how much of a spare is zero-filled at once: each piece is synced by itself, so that an append never
+// waits behind more than one.
 const fillBytes = 1 << 20
 
 // errBudget means that another segment would exceed Config.MaxBytes.
@@ -29,8 +29,8 @@ type spare struct {
 	name string
 }
 
-// spares keeps a number of files ready. One goroutine (run) makes them ahead of time; it is stopped by stop, and what it
-// has half made is removed then.
+// spares keeps a number of files ready. One goroutine (run) makes them ahead of time; it is stopped by stop, and what
+// it has half made is removed then.
 type spares struct {
 	folder  folder
 	size    int64

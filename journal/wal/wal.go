@@ -1,7 +1,7 @@
 // Package wal keeps a journal in segment files on disk, in the format of docs/FORMAT.md. It writes a group with one
 // write and one fdatasync into blocks that were allocated and written before, looks after the files it needs ahead of
-// time, and repairs nothing behind the owner's back: what is damaged is refused, and cut out only by Repair, which keeps
-// it. It does not know what its records mean, and does not retry a failed write or sync.
+// time, and repairs nothing behind the owner's back: what is damaged is refused, and cut out only by Repair, which
+// keeps it. It does not know what its records mean, and does not retry a failed write or sync.
 //
 // The one invariant is that of package journal; the order of writes that upholds it is in docs/FORMAT.md.
 package wal
