@@ -83,7 +83,7 @@ func TestEveryKeyHasItsSentence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if empty := regexp.MustCompile("(?m)^.*\\|  \\|$").FindAllString(string(data), -1); len(empty) > 0 {
+	if empty := regexp.MustCompile(`(?m)^.*\|  \|$`).FindAllString(string(data), -1); len(empty) > 0 {
 		t.Errorf("no sentence: %q", empty)
 	}
 }
