@@ -82,11 +82,12 @@ type (
 		outcome task.Outcome
 	}
 
-	// dueReached, snapshotDue, upkeepDue, flush and syncDue are what an actor tells itself, by mail or by timer.
+	// dueReached, snapshotDue, upkeepDue, flush, lingerOver and syncDue are what an actor tells itself, by mail or by timer.
 	dueReached  struct{}
 	snapshotDue struct{}
 	upkeepDue   struct{}
 	flush       struct{}
+	lingerOver  struct{}
 	syncDue     struct{}
 
 	// foundTask answers messages.GetTask: the task, nil when there is none, and where its delivery lies.

@@ -18,6 +18,8 @@ const (
 	maxGroupBytes = 8 << 20
 	// maxScratchBytes is how large the encoding buffer may stay after a group.
 	maxScratchBytes = 16 << 20
+	// lingerChanges is how long state changes may wait for a group to ride on before they are written for their own sake.
+	lingerChanges = 2 * time.Millisecond
 	// lazySync is how long a state change may wait for a group that syncs before it is synced for its own sake.
 	lazySync = 50 * time.Millisecond
 	// fullRetry is the wait before state changes that found no room at all are tried again.
@@ -26,10 +28,10 @@ const (
 
 // persister is the only writer of the journal and of snapshots; blocking I/O is its job.
 //
-// Group commit without a timer: the first record that arrives makes the persister send itself a flush. The flush queues
-// behind whatever else is in the mailbox by then, so the group is all that gathered while the last one was synced. A
-// group that holds an answer is synced, and the answers are sent, BEFORE the registry hears of it, and AFTER the sync. A
-// group of state changes alone is written, which outlives the process, and synced with the next group or after lazySync.
+// Group commit without a timer: the first record that somebody waits for makes the persister send itself a flush. The
+// flush queues behind whatever else is in the mailbox by then, so the group is all that gathered while the last one was
+// synced. Its answers are sent AFTER the sync and BEFORE the registry hears of it. State changes ride along. Where no such
+// group comes, they are written after lingerChanges, which outlives the process, and synced after lazySync.
 type persister struct {
 	journal   journal.Journal
 	snapshots *snapshotter
@@ -42,6 +44,7 @@ type persister struct {
 	gathered      []*store
 	gatheredBytes int
 	flushing      bool // a flush is in the mailbox
+	lingering     bool // a lingerOver is on its way
 	dirty         bool // something written is not synced
 	syncing       bool // a syncDue is on its way
 	failed        bool
@@ -59,6 +62,11 @@ func (p *persister) Receive(ctx actor.Context) {
 	case flush:
 		p.flushing = false
 		p.flush(ctx)
+	case lingerOver:
+		p.lingering = false
+		if !p.flushing {
+			p.flush(ctx)
+		}
 	case syncDue:
 		p.syncChanges()
 	case *saveSnapshot:
@@ -73,17 +81,23 @@ func (p *persister) Receive(ctx actor.Context) {
 func (p *persister) gather(ctx actor.Context, m *store) {
 	p.gathered = append(p.gathered, m)
 	p.gatheredBytes += proto.Size(m.record)
-	if p.gatheredBytes >= maxGroupBytes {
+	switch {
+	case p.gatheredBytes >= maxGroupBytes:
 		p.flush(ctx)
-	}
-	p.flushSoon(ctx)
-}
-
-func (p *persister) flushSoon(ctx actor.Context) {
-	if !p.flushing && len(p.gathered) > 0 {
+	case p.flushing:
+	case m.answer != nil:
 		p.flushing = true
 		ctx.Send(ctx.Self(), flush{})
+	case !p.lingering:
+		p.lingering = true
+		p.mailLater(ctx, lingerChanges, lingerOver{})
 	}
+}
+
+// mailLater mails a message to the persister itself once d has passed.
+func (p *persister) mailLater(ctx actor.Context, d time.Duration, message any) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	p.clock.AfterFunc(d, func() { root.Send(self, message) })
 }
 
 // flush writes what has gathered as one group and tells everyone who waits.
@@ -152,8 +166,7 @@ func (p *persister) flushWithoutFresh(ctx actor.Context, group []*store) {
 func (p *persister) keep(ctx actor.Context, group []*store) {
 	p.gathered = append(group, p.gathered...)
 	p.flushing = true // by the timer
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	p.clock.AfterFunc(fullRetry, func() { root.Send(self, flush{}) })
+	p.mailLater(ctx, fullRetry, flush{})
 }
 
 // append encodes a group and gives it to the journal.
@@ -218,8 +231,7 @@ func (p *persister) syncLater(ctx actor.Context) {
 		return
 	}
 	p.syncing = true
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	p.clock.AfterFunc(lazySync, func() { root.Send(self, syncDue{}) })
+	p.mailLater(ctx, lazySync, syncDue{})
 }
 
 func (p *persister) syncChanges() {
