@@ -33,6 +33,7 @@ type Handlers interface {
 type attempts struct {
 	journal  journal.Journal
 	handlers Handlers
+	routes   routes
 	config   Config
 	clock    clock.Clock
 	metrics  *metrics.Set
@@ -112,18 +113,18 @@ func (a *attempts) running(ctx actor.Context) {
 // left behind.
 func (a *attempts) begin(ctx actor.Context, m *assign) {
 	r := &run{assignment: m, startedAt: a.clock.Now()}
-	binding, bound := a.handlers.Lookup(m.source, m.eventType)
-	if !bound {
+	binding, err := a.routes.lookup(a.handlers, m.route, m.source, m.eventType)
+	if err != nil {
 		r.binding.Name = "none"
 		a.current = r
-		a.finish(ctx, &attemptEnded{
-			result: task.Result{Outcome: task.Discarded},
-			err:    fmt.Sprintf("no handler is registered for source %q and event %q", m.source, m.eventType),
-		})
+		a.finish(ctx, &attemptEnded{result: task.Result{Outcome: task.Discarded}, err: err.Error()})
 		return
 	}
 	r.binding = binding
 	timeout := or(binding.Timeout, a.config.AttemptTimeout)
+	if m.deadline != 0 {
+		timeout = max(0, min(timeout, time.Duration(m.deadline-r.startedAt.UnixNano())))
+	}
 	base, cancel := context.WithCancelCause(context.Background())
 	r.cancel = cancel
 	self, root := ctx.Self(), ctx.ActorSystem().Root
@@ -184,7 +185,7 @@ func (a *attempts) load(m *assign) (*handler.Task, error) {
 	}
 	t := &handler.Task{
 		ID: m.id.String(), Attempt: int(m.attempt), Source: m.source, EventType: m.eventType,
-		DeliveryID: accepted.GetDeliveryId(), Key: accepted.GetKey(),
+		DeliveryID: accepted.GetDeliveryId(), Route: m.route, Key: m.key,
 		ReceivedAt: time.Unix(0, m.createdAt), Body: accepted.GetBody(),
 		Headers: make([]handler.Header, len(accepted.GetHeaders())),
 	}
@@ -229,6 +230,8 @@ func (a *attempts) judge(err error) task.Result {
 		return task.Result{Outcome: task.Succeeded}
 	case a.current.stopped != 0:
 		return task.Result{Outcome: a.current.stopped}
+	case errors.Is(err, handler.ErrLost):
+		return task.Result{Outcome: task.Interrupted}
 	case handler.IsDiscard(err):
 		return task.Result{Outcome: task.Discarded}
 	case a.current.overdue:
@@ -246,7 +249,7 @@ func (a *attempts) panicked(ctx actor.Context, m *panicked) {
 	a.metrics.Tasks.Crashes.Inc()
 	ended := &attemptEnded{
 		result: task.Result{Outcome: task.Panicked}, stack: m.stack,
-		err: string(clip([]byte(fmt.Sprintf("panic: %v", m.value)), handler.MaxErrorBytes)),
+		err: string(clip(fmt.Appendf(nil, "panic: %.1024v\n\n%s", m.value, m.stack), handler.MaxErrorBytes)),
 	}
 	a.complete(ctx, ended)
 	panic(&crash{ended})

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/hooktroupe/hooktroupe/task"
 )
 
 // Config is what an operator may set about the work. The zero value of a field means its default.
@@ -22,6 +20,9 @@ type Config struct {
 	Grace time.Duration
 	// BackoffBase and BackoffCap bound the wait between attempts: exponential with full jitter. Default 1 s and 5 min.
 	BackoffBase, BackoffCap time.Duration
+	// QuarantineAfter is how many panics in a row make a task a dead letter, whatever attempts are left: 1 to 255, default 3,
+	// -1 for never.
+	QuarantineAfter int
 	// MaxWaiting bounds the tasks that are not final; beyond it new deliveries are refused. Default 1,000,000.
 	MaxWaiting int
 	// MaxFinished bounds how many finished tasks are remembered; the oldest go first. Dead letters do not count: they
@@ -44,6 +45,7 @@ func (c Config) WithDefaults() Config {
 	c.Grace = or(c.Grace, 5*time.Second)
 	c.BackoffBase = or(c.BackoffBase, time.Second)
 	c.BackoffCap = or(c.BackoffCap, 5*time.Minute)
+	c.QuarantineAfter = or(c.QuarantineAfter, 3)
 	c.MaxWaiting = or(c.MaxWaiting, 1_000_000)
 	c.MaxFinished = or(c.MaxFinished, 100_000)
 	c.CleanupAge = or(c.CleanupAge, 24*time.Hour)
@@ -71,6 +73,8 @@ func (c Config) Validate() error {
 	check(c.Workers >= 1 && c.Workers <= 10_000, "workers: %d is not within 1 to 10000", c.Workers)
 	check(c.MaxAttempts >= 1 && c.MaxAttempts <= math.MaxUint16,
 		"max attempts: %d is not within 1 to %d", c.MaxAttempts, math.MaxUint16)
+	check(c.QuarantineAfter == -1 || c.QuarantineAfter >= 1 && c.QuarantineAfter <= math.MaxUint8,
+		"quarantine after: %d is neither -1 nor within 1 to %d", c.QuarantineAfter, math.MaxUint8)
 	check(c.MaxWaiting >= 1, "max waiting: %d is below 1", c.MaxWaiting)
 	check(c.MaxFinished >= 1, "max finished: %d is below 1", c.MaxFinished)
 	check(c.BackoffCap >= c.BackoffBase, "backoff cap: %v is below the base of %v", c.BackoffCap, c.BackoffBase)
@@ -82,5 +86,3 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-func (c Config) policy() task.Policy { return task.Policy{Base: c.BackoffBase, Cap: c.BackoffCap} }

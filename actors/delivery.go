@@ -31,6 +31,9 @@ func acceptedRecord(id task.ID, d *messages.Delivery, maxAttempts uint16) *journ
 		TaskId: id[:], Source: d.GetSource(), EventType: d.GetEventType(), DeliveryId: d.GetDeliveryId(), Key: d.GetKey(),
 		At: d.GetReceivedAt(), MaxAttempts: uint32(maxAttempts), Body: d.GetBody(),
 	}
+	if assignments := d.GetAssignments(); len(assignments) == 1 {
+		record.Route, record.Key = assignments[0].GetRoute(), assignments[0].GetKey()
+	}
 	headers := make([]journalv1.Header, len(d.GetHeaders()))
 	record.Headers = make([]*journalv1.Header, len(headers))
 	for i, h := range d.GetHeaders() {
@@ -40,24 +43,36 @@ func acceptedRecord(id task.ID, d *messages.Delivery, maxAttempts uint16) *journ
 	return record
 }
 
-// message is the entry as the status queries show it, without delivery ID and key, which lie with the body.
-func (e *entry) message() *messages.Task {
+// message is the task as the status queries show it, without delivery ID, which lies with the body.
+func (r record) message() *messages.Task {
 	m := &messages.Task{
-		WebhookId: e.ID.String(), Source: e.origin.source, EventType: e.origin.eventType,
-		Status: messages.Status(e.Status), CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt, DueAt: e.DueAt,
-		Attempts: e.Attempts, MaxAttempts: uint32(e.MaxAttempts),
+		WebhookId: r.ID.String(), Source: r.origin.source, EventType: r.origin.eventType,
+		Route: r.place.route, Key: r.place.key,
+		Status: messages.Status(r.Status), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt,
+		Attempts: r.Attempts, MaxAttempts: uint32(r.MaxAttempts), Error: r.err, Result: r.result,
 	}
-	if e.detail != nil {
-		m.Error, m.Result = e.detail.err, e.detail.result
-		for _, a := range e.detail.log {
-			m.AttemptLog = append(m.AttemptLog, &messages.Attempt{
-				Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt,
-				Outcome: messages.Outcome(a.outcome), Error: a.err,
-			})
-		}
+	for _, a := range r.log {
+		m.AttemptLog = append(m.AttemptLog, &messages.Attempt{
+			Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt,
+			Outcome: messages.Outcome(a.outcome), Error: a.err,
+		})
 	}
-	if e.Status == task.Processing {
-		m.AttemptLog = append(m.AttemptLog, &messages.Attempt{Number: e.Attempts, StartedAt: e.UpdatedAt})
+	if r.Status == task.Processing && r.role != split {
+		m.AttemptLog = append(m.AttemptLog, &messages.Attempt{Number: r.Attempts, StartedAt: r.UpdatedAt})
+	}
+	return m
+}
+
+// message is a task with what it is a part of, and its parts.
+func (t *table) message(s slot) *messages.Task {
+	m := t.record(s).message()
+	if e := t.get(s); e.role == part {
+		m.ParentId = t.get(e.parent).ID.String()
+	}
+	for _, p := range t.parts[s] {
+		shown := t.record(p).message()
+		shown.AttemptLog = nil
+		m.Parts = append(m.Parts, shown)
 	}
 	return m
 }

@@ -61,8 +61,9 @@ func (r *registry) publishFailure(ctx actor.Context, s slot, ev task.Event, m *a
 		return
 	}
 	e := r.tasks.get(s)
+	from := r.tasks.origins.get(e.origin)
 	ctx.ActorSystem().EventStream.Publish(AttemptFailed{
-		ID: e.ID, Attempt: ev.Attempt, Source: e.origin.source, EventType: e.origin.eventType, Handler: m.handler,
+		ID: e.ID, Attempt: ev.Attempt, Source: from.source, EventType: from.eventType, Handler: m.handler,
 		Outcome: ev.Outcome, Next: ev.Next, DueAt: time.Unix(0, ev.DueAt), Err: m.err, Stack: m.stack, Took: m.took,
 	})
 }

@@ -150,6 +150,7 @@ func TestPoisonTaskHarmsNobodyElse(t *testing.T) {
 		return nil, nil
 	})
 	s.config.Workers, s.config.BackoffBase, s.config.BackoffCap = 1, time.Nanosecond, time.Nanosecond
+	s.config.QuarantineAfter = -1
 	s.raise()
 	poison := s.delivery("poison")
 	poison.MaxAttempts = panics

@@ -59,7 +59,10 @@ type (
 		attempt   uint32
 		source    string
 		eventType string
+		route     string
+		key       string
 		createdAt int64
+		deadline  int64 // when the task must be final; zero for never
 		at        journal.Position
 	}
 
@@ -82,8 +85,8 @@ type (
 		outcome task.Outcome
 	}
 
-	// dueReached, snapshotDue, upkeepDue, flush, lingerOver and syncDue are what an actor tells itself, by mail or by timer.
-	dueReached  struct{}
+	// wake, snapshotDue, upkeepDue, flush, lingerOver and syncDue are what an actor tells itself, by mail or by timer.
+	wake        struct{}
 	snapshotDue struct{}
 	upkeepDue   struct{}
 	flush       struct{}
@@ -109,6 +112,10 @@ type (
 		stopRunning bool
 	}
 	drained struct{}
+
+	// settle asks the persister to write and sync what it was given; the answer is settled.
+	settle  struct{}
+	settled struct{}
 
 	// snapshotNow asks the registry for a snapshot; the answer is snapshotSaved.
 	snapshotNow struct{}

@@ -69,6 +69,10 @@ func (p *persister) Receive(ctx actor.Context) {
 		}
 	case syncDue:
 		p.syncChanges()
+	case settle:
+		p.flush(ctx)
+		p.syncChanges()
+		ctx.Respond(settled{})
 	case *saveSnapshot:
 		p.snapshots.save(ctx, p.registry, m)
 	case *actor.Stopping:

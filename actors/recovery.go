@@ -1,9 +1,12 @@
 package actors
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -78,6 +81,9 @@ type replayer struct {
 	ended     journalv1.AttemptEnded
 	cancelled journalv1.TaskCancelled
 	requeued  journalv1.TaskRequeued
+	replaced  journalv1.TaskSuperseded
+	expired   journalv1.TaskExpired
+	moved     journalv1.TaskMoved
 }
 
 func (p *replayer) apply(r journal.Record) error {
@@ -89,8 +95,12 @@ func (p *replayer) apply(r journal.Record) error {
 	case journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN:
 		return p.forgotten(r)
 	case journalv1.RecordType_RECORD_TYPE_ATTEMPT_STARTED, journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED,
-		journalv1.RecordType_RECORD_TYPE_TASK_CANCELLED, journalv1.RecordType_RECORD_TYPE_TASK_REQUEUED:
+		journalv1.RecordType_RECORD_TYPE_TASK_CANCELLED, journalv1.RecordType_RECORD_TYPE_TASK_REQUEUED,
+		journalv1.RecordType_RECORD_TYPE_TASK_SUPERSEDED, journalv1.RecordType_RECORD_TYPE_TASK_EXPIRED,
+		journalv1.RecordType_RECORD_TYPE_TASK_MOVED:
 		return p.changed(kind, r.Data)
+	case journalv1.RecordType_RECORD_TYPE_LANE_PAUSED:
+		return p.lanePaused(r.Data)
 	default:
 		return fmt.Errorf("unknown record type %d: written by a newer version?", r.Type)
 	}
@@ -101,7 +111,7 @@ func (p *replayer) changed(kind journalv1.RecordType, data []byte) error {
 	if err != nil {
 		return err
 	}
-	s, known := p.tasks.byID[c.id]
+	s, known := p.tasks.find(c.id)
 	if !known || c.event.Revision <= p.tasks.get(s).Revision {
 		return nil
 	}
@@ -132,10 +142,12 @@ func (p *replayer) decodeChange(kind journalv1.RecordType, data []byte) (c chang
 		err, id = proto.Unmarshal(data, m), m.GetTaskId()
 		c.err = m.GetReason()
 		c.event = task.Event{Kind: task.TaskCancelled, At: m.GetAt(), Revision: m.GetRevision()}
-	default:
+	case journalv1.RecordType_RECORD_TYPE_TASK_REQUEUED:
 		m := &p.requeued
 		err, id = proto.Unmarshal(data, m), m.GetTaskId()
 		c.event = task.Event{Kind: task.TaskRequeued, At: m.GetAt(), Revision: m.GetRevision()}
+	default:
+		id, err = p.decodeLaneChange(kind, data, &c)
 	}
 	if err == nil && len(id) != len(c.id) {
 		err = fmt.Errorf("task ID of %d bytes", len(id))
@@ -146,12 +158,49 @@ func (p *replayer) decodeChange(kind journalv1.RecordType, data []byte) (c chang
 	return c, err
 }
 
+// decodeLaneChange decodes what came of the others of a task's lane, of its deadline, or of an operator.
+func (p *replayer) decodeLaneChange(kind journalv1.RecordType, data []byte, c *change) (id []byte, err error) {
+	switch kind {
+	case journalv1.RecordType_RECORD_TYPE_TASK_SUPERSEDED:
+		m := &p.replaced
+		err, id = proto.Unmarshal(data, m), m.GetTaskId()
+		c.event = task.Event{Kind: task.TaskSuperseded, At: m.GetAt(), Revision: m.GetRevision()}
+		if err == nil && len(m.GetBy()) != len(c.by) {
+			return id, fmt.Errorf("task ID of %d bytes", len(m.GetBy()))
+		}
+		if err == nil {
+			c.by, c.burst = task.ID(m.GetBy()), m.GetBurstAt()
+		}
+	case journalv1.RecordType_RECORD_TYPE_TASK_EXPIRED:
+		m := &p.expired
+		err, id = proto.Unmarshal(data, m), m.GetTaskId()
+		c.err = m.GetError()
+		c.event = task.Event{Kind: task.TaskExpired, At: m.GetAt(), Revision: m.GetRevision()}
+	default:
+		m := &p.moved
+		err, id = proto.Unmarshal(data, m), m.GetTaskId()
+		c.order = m.GetOrder()
+		c.event = task.Event{Kind: task.TaskMoved, At: m.GetAt(), Revision: m.GetRevision()}
+	}
+	return id, err
+}
+
+func (p *replayer) lanePaused(data []byte) error {
+	var m journalv1.LanePaused
+	if err := proto.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	p.tasks.pause(place{m.GetRoute(), m.GetKey()}, m.GetPaused())
+	return nil
+}
+
 func (p *replayer) accepted(r journal.Record) error {
 	var m journalv1.TaskAccepted
 	if err := unmarshalHead(r.Data, &m); err != nil {
 		return err
 	}
-	return p.add(&m, r.Position, func(*entry) error { return nil })
+	_, err := p.add(&m, r.Position)
+	return err
 }
 
 func (p *replayer) imported(r journal.Record) error {
@@ -159,40 +208,44 @@ func (p *replayer) imported(r journal.Record) error {
 	if err := proto.Unmarshal(r.Data, &m); err != nil {
 		return err
 	}
-	return p.add(m.GetAccepted(), r.Position, func(e *entry) error { return fillImported(e, &m) })
-}
-
-func fillImported(e *entry, m *journalv1.TaskImported) error {
-	e.Status, e.Attempts, e.UpdatedAt = task.Status(m.GetStatus()), m.GetAttempts(), m.GetUpdatedAt()
-	e.Spent = uint16(min(e.Attempts, uint32(e.MaxAttempts)-1)) // at least one is left
-	if !e.Status.Valid() || e.Status == task.Processing || e.Status == task.Retrying {
+	status := task.Status(m.GetStatus())
+	if !status.Valid() || status == task.Processing || status == task.Retrying {
 		return fmt.Errorf("imported with status %d", m.GetStatus())
 	}
-	if m.GetError() != "" || len(m.GetResult()) > 0 {
-		e.detail = &detail{err: m.GetError(), result: m.GetResult()}
+	s, err := p.add(m.GetAccepted(), r.Position)
+	if err == nil && p.tasks.get(s).Revision == 0 {
+		p.tasks.fillImported(s, &m)
 	}
-	return nil
+	return err
 }
 
-func (p *replayer) add(m *journalv1.TaskAccepted, at journal.Position, fill func(*entry) error) error {
+// fillImported brings a task just added to where it stood in the other system.
+func (t *table) fillImported(s slot, m *journalv1.TaskImported) {
+	e := t.edit(s)
+	t.count(e, e.Status, -1)
+	e.Status, e.Attempts, e.UpdatedAt = task.Status(m.GetStatus()), m.GetAttempts(), m.GetUpdatedAt()
+	e.Spent = uint16(min(e.Attempts, uint32(e.MaxAttempts)-1)) // at least one is left
+	t.count(e, e.Status, 1)
+	if m.GetError() != "" || len(m.GetResult()) > 0 {
+		t.setDetail(s, &detail{err: m.GetError(), result: m.GetResult()})
+	}
+}
+
+// add takes in an accepted delivery, unless a snapshot already brought it, and returns its slot.
+func (p *replayer) add(m *journalv1.TaskAccepted, at journal.Position) (slot, error) {
 	if len(m.GetTaskId()) != len(task.ID{}) {
-		return fmt.Errorf("task ID of %d bytes", len(m.GetTaskId()))
+		return 0, fmt.Errorf("task ID of %d bytes", len(m.GetTaskId()))
 	}
 	id := task.ID(m.GetTaskId())
-	if _, known := p.tasks.byID[id]; known {
-		return nil
+	if s, known := p.tasks.find(id); known {
+		return s, nil
 	}
-	e := entry{
-		Task:     task.New(id, m.GetAt(), uint16(m.GetMaxAttempts())),
-		at:       at,
-		delivery: hashDelivery(m.GetSource(), m.GetDeliveryId()),
-		origin:   p.tasks.originOf(m.GetSource(), m.GetEventType()),
+	for _, q := range m.GetParts() {
+		if len(q.GetTaskId()) != len(task.ID{}) {
+			return 0, fmt.Errorf("task ID of %d bytes", len(q.GetTaskId()))
+		}
 	}
-	if err := fill(&e); err != nil {
-		return fmt.Errorf("task %v: %w", id, err)
-	}
-	p.tasks.add(e)
-	return nil
+	return p.tasks.addAccepted(m, at), nil
 }
 
 func (p *replayer) forgotten(r journal.Record) error {
@@ -202,7 +255,7 @@ func (p *replayer) forgotten(r journal.Record) error {
 	}
 	ids := m.GetTaskIds()
 	for len(ids) >= len(task.ID{}) {
-		if s, known := p.tasks.byID[task.ID(ids[:16])]; known {
+		if s, known := p.tasks.find(task.ID(ids[:16])); known {
 			p.tasks.remove(s)
 		}
 		ids = ids[16:]
@@ -210,53 +263,97 @@ func (p *replayer) forgotten(r journal.Record) error {
 	return nil
 }
 
-// unmarshalHead reads the fields that come before headers and body, and passes those over: recovery of a million tasks
-// should not decode what it throws away. The encoder writes fields in the order of their numbers.
+// unmarshalHead reads everything but headers and body, which it passes over: recovery of a million tasks should not decode
+// what it throws away.
 func unmarshalHead(data []byte, m *journalv1.TaskAccepted) error {
-	const firstSkipped = 8 // headers
-	rest := data
-	for len(rest) > 0 {
-		number, kind, n := protowire.ConsumeTag(rest)
+	const headers, body = 8, 9
+	kept := 0 // where the run of fields begins that is not decoded yet
+	merge := func(end int) error {
+		return proto.UnmarshalOptions{Merge: true}.Unmarshal(data[kept:end], m)
+	}
+	for at := 0; at < len(data); {
+		number, kind, n := protowire.ConsumeTag(data[at:])
 		if n < 0 {
 			return protowire.ParseError(n)
 		}
-		if number >= firstSkipped {
-			break
-		}
-		size := protowire.ConsumeFieldValue(number, kind, rest[n:])
+		size := protowire.ConsumeFieldValue(number, kind, data[at+n:])
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		rest = rest[n+size:]
+		next := at + n + size
+		if number == headers || number == body {
+			if err := merge(at); err != nil {
+				return err
+			}
+			kept = next
+		}
+		at = next
 	}
-	return proto.Unmarshal(data[:len(data)-len(rest)], m)
+	return merge(len(data))
 }
 
-// queues returns what waits, by what for, oldest first, and what is finished: the order in which each will leave.
-func (s *State) queues() (ready, retrying, running, finished []slot) {
-	for id := slot(0); id < s.tasks.next; id++ {
-		e := s.tasks.get(id)
+// waitingTasks returns the tasks that wait, in the order of their lanes, and those whose attempt the end of the process
+// has cut off.
+func (s *State) waitingTasks() (waiting, running []slot) {
+	t := s.tasks
+	for id := slot(0); id < t.next; id++ {
+		e := t.get(id)
 		switch {
-		case !e.used:
-		case e.Status == task.Queued:
-			ready = append(ready, id)
-		case e.Status == task.Retrying:
-			retrying = append(retrying, id)
+		case !e.used || e.role == split:
+		case e.Status == task.Queued || e.Status == task.Retrying:
+			waiting = append(waiting, id)
 		case e.Status == task.Processing:
 			running = append(running, id)
-		default:
+		}
+	}
+	t.sortBy(waiting, t.order)
+	t.sortBy(running, t.order)
+	return waiting, running
+}
+
+// finishedTasks returns the tasks of deliveries that are final, in the order in which they became so.
+func (s *State) finishedTasks() []slot {
+	t := s.tasks
+	var finished []slot
+	for id := slot(0); id < t.next; id++ {
+		if e := t.get(id); e.used && e.role != part && e.Status.Final() {
 			finished = append(finished, id)
 		}
 	}
-	s.sortBy(ready, func(e *entry) int64 { return e.CreatedAt })
-	s.sortBy(running, func(e *entry) int64 { return e.CreatedAt })
-	s.sortBy(finished, func(e *entry) int64 { return e.UpdatedAt })
-	return ready, retrying, running, finished
+	t.sortBy(finished, func(s slot) int64 { return t.get(s).UpdatedAt })
+	return finished
 }
 
-func (s *State) sortBy(slots []slot, key func(*entry) int64) {
-	less := func(i, j int) bool { return key(s.tasks.get(slots[i])) < key(s.tasks.get(slots[j])) }
-	if !sort.SliceIsSorted(slots, less) {
-		sort.SliceStable(slots, less)
+// order is where a task stands in its lane: by the time in its ID, for IDs are given in the order of acceptance; by the
+// time at which it was made to run again; or where somebody moved it.
+func (t *table) order(s slot) int64 {
+	if d := t.detail(s); d != nil && d.order != 0 {
+		return d.order
+	}
+	e := t.get(s)
+	if e.Requeued() {
+		return e.Since
+	}
+	return idTime(e.ID)
+}
+
+// idTime is the time in a UUIDv7, in nanoseconds since 1970: milliseconds, and the twelve bits behind the version as
+// their fraction (RFC 9562, section 6.2, method 3).
+func idTime(id task.ID) int64 {
+	ms := int64(binary.BigEndian.Uint64(id[:8]) >> 16)
+	fraction := int64(binary.BigEndian.Uint16(id[6:8]) & 0x0fff)
+	return ms*1_000_000 + fraction*1_000_000>>12
+}
+
+// sortBy sorts by a key, and tasks with the same key by ID.
+func (t *table) sortBy(slots []slot, key func(slot) int64) {
+	compare := func(a, b slot) int {
+		if c := cmp.Compare(key(a), key(b)); c != 0 {
+			return c
+		}
+		return bytes.Compare(t.get(a).ID[:], t.get(b).ID[:])
+	}
+	if !slices.IsSortedFunc(slots, compare) {
+		slices.SortFunc(slots, compare)
 	}
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/schedule"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
@@ -24,18 +26,21 @@ type registry struct {
 	metrics   *metrics.Set
 	persister *actor.PID
 
+	handlers Handlers
+	routes   routes
+
 	tasks    *table
-	ready    fifo    // tasks that may run now
-	due      dueHeap // tasks that wait for a time
-	finished fifo    // completed, cancelled and superseded ones, oldest first
-	dead     fifo    // dead letters, oldest first
+	schedule *schedule.Scheduler // of what waits; its handles are slots
+	arrivals fifo                // what was accepted and has not run yet, oldest first
+	finished fifo                // completed, cancelled and superseded ones, oldest first
+	dead     fifo                // dead letters, oldest first
 	idle     []*actor.PID
 	running  map[string]*runningAttempt // by the worker's ID
 	// syncing holds, for deliveries that are being synced, who else waits for that sync.
 	syncing map[slot][]*actor.PID
 
-	dueTimer   clock.Timer
-	dueAt      int64            // when dueTimer fires; zero when none is set
+	wakeTimer  clock.Timer
+	wakeAt     int64            // when wakeTimer fires; schedule.Never when none is set
 	covered    journal.Position // every record before it is reflected in tasks
 	saving     bool             // a snapshot is being written
 	saveAgain  bool             // another was asked for meanwhile
@@ -50,6 +55,8 @@ type runningAttempt struct {
 	worker  *actor.PID
 	id      task.ID
 	attempt uint32
+	place   uint32
+	run     *schedule.Run
 }
 
 // Receive is the registry's table of contents.
@@ -65,14 +72,20 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.workerReady(ctx)
 	case *attemptEnded:
 		r.attemptEnded(ctx, m)
-	case dueReached:
-		r.dueReached(ctx)
+	case wake:
+		r.wake(ctx)
 	case *messages.CancelTask:
 		r.cancelTask(ctx, m)
 	case *messages.RetryTask:
 		r.retryTask(ctx, m)
+	case *messages.MoveTask:
+		r.moveTask(ctx, m)
+	case *messages.PauseLane:
+		r.pauseLane(ctx, m)
 	case *messages.GetTask:
 		r.getTask(ctx, m)
+	case *messages.GetLanes:
+		r.getLanes(ctx, m)
 	case *messages.GetCounts:
 		r.getCounts(ctx)
 	case getView:
@@ -90,29 +103,42 @@ func (r *registry) Receive(ctx actor.Context) {
 	}
 }
 
-// start takes up what recovery found: interrupted attempts end as such, what waits goes on waiting.
+// start takes up what recovery found: what waits goes on waiting, and interrupted attempts end as such. Waiting tasks join
+// their lanes before those that were cut off, which come to stand in front of them.
 func (r *registry) start(ctx actor.Context) {
+	r.wakeAt = schedule.Never
 	state := State{tasks: r.tasks}
-	ready, retrying, running, finished := state.queues()
-	for _, s := range finished {
+	for _, s := range state.finishedTasks() {
 		r.finish(s)
 	}
-	for _, s := range running {
+	for number := range r.tasks.paused {
+		r.schedule.Pause(r.lane(number), true)
+	}
+	waiting, running := state.waitingTasks()
+	for _, s := range waiting {
+		r.restore(ctx, s)
+	}
+	for _, s := range slices.Backward(running) {
 		r.end(ctx, s, &attemptEnded{
 			assignment: &assign{attempt: r.tasks.get(s).Attempts},
 			result:     task.Result{Outcome: task.Interrupted}, err: "the daemon stopped during the attempt",
 		})
 	}
-	for _, s := range retrying {
-		r.due.push(dueItem{at: r.tasks.get(s).DueAt, item: r.enqueue(s)})
-	}
-	for _, s := range ready {
-		r.ready.push(r.enqueue(s))
-	}
-	r.armDue(ctx)
+	r.armWake(ctx)
 	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
 	r.after(ctx, upkeepInterval, upkeepDue{})
 	r.gauge()
+}
+
+// restore puts a task that waited before the restart back into its lane.
+func (r *registry) restore(ctx actor.Context, s slot) {
+	e := r.tasks.get(s)
+	a := schedule.Arrival{At: e.UpdatedAt, Due: e.DueAt, Again: e.Requeued()}
+	if d := r.tasks.detail(s); d != nil {
+		a.Burst = d.burst
+	}
+	r.supersede(ctx, r.schedule.Add(uint32(s), r.lane(e.place), a), e.place, e.ID)
+	r.arrivals.push(r.enqueue(s))
 }
 
 // after mails a message to the registry itself once d has passed.
@@ -155,7 +181,7 @@ func (r *registry) commit(ctx actor.Context, s slot, c change, answer *messages.
 	return true
 }
 
-// stored takes up the new deliveries of a group: those on stable storage become ready, those refused are forgotten, and
+// stored takes up the new deliveries of a group: those on stable storage join their lanes, those refused are forgotten, and
 // their delivery IDs are free again.
 func (r *registry) stored(ctx actor.Context, m *stored) {
 	for _, d := range m.fresh {
@@ -163,65 +189,142 @@ func (r *registry) stored(ctx actor.Context, m *stored) {
 		waiters := r.syncing[s]
 		delete(r.syncing, s)
 		if d.at.IsZero() {
-			r.tasks.remove(s)
+			r.tasks.removeDelivery(s)
 			for _, pid := range waiters {
 				ctx.Send(pid, m.refusal)
 			}
 			continue
 		}
-		r.tasks.edit(s).at = d.at
+		r.begin(ctx, s, d.at)
 		e := r.tasks.get(s)
-		r.metrics.Tasks.Accepted.With(e.origin.source).Inc()
+		r.metrics.Tasks.Accepted.With(r.tasks.origins.get(e.origin).source).Inc()
 		for _, pid := range waiters {
 			ctx.Send(pid, &messages.DeliveryAccepted{
 				WebhookId: e.ID.String(), Status: messages.Status(e.Status), Duplicate: true,
 			})
-		}
-		if e.Status.Final() {
-			r.finish(s) // it was cancelled meanwhile
-		} else {
-			r.ready.push(r.enqueue(s))
 		}
 	}
 	r.covered = m.end
 	r.dispatch(ctx)
 }
 
-// dispatch gives ready tasks to idle workers until either runs out.
-func (r *registry) dispatch(ctx actor.Context) {
-	for !r.draining && len(r.idle) > 0 {
-		it, ok := r.ready.pop()
-		if !ok {
-			return
+// begin lets the tasks of a delivery that is on stable storage begin their lives, except those cancelled meanwhile.
+func (r *registry) begin(ctx actor.Context, s slot, at journal.Position) {
+	r.tasks.edit(s).at = at
+	for _, t := range r.tasks.runnable(s) {
+		r.tasks.edit(t).at = at
+		if !r.tasks.get(t).Status.Final() {
+			r.arrive(ctx, t, false)
 		}
-		if !r.current(it, task.Queued, task.Retrying) {
+	}
+	if r.tasks.get(s).Status.Final() {
+		r.finish(s)
+	}
+}
+
+// arrive puts a task into its lane, where it may take the place of others.
+func (r *registry) arrive(ctx actor.Context, s slot, again bool) {
+	e := r.tasks.get(s)
+	effect := r.schedule.Add(uint32(s), r.lane(e.place), schedule.Arrival{At: r.now(), Again: again})
+	r.arrivals.push(r.enqueue(s))
+	r.supersede(ctx, effect, e.place, e.ID)
+}
+
+// lane is a place as the scheduler knows it.
+func (r *registry) lane(number uint32) schedule.Lane {
+	p := r.tasks.places.get(number)
+	return schedule.Lane{ID: number, Route: p.route, Ordered: p.key != ""}
+}
+
+// supersede ends the tasks whose place a newer one of their lane takes.
+func (r *registry) supersede(ctx actor.Context, effect schedule.Effect, lane uint32, by task.ID) {
+	for _, h := range effect.Superseded {
+		r.giveWay(ctx, slot(h), by, effect.Burst)
+	}
+	if !effect.Preempt {
+		return
+	}
+	for _, a := range r.running {
+		if s, known := r.tasks.find(a.id); known && a.place == lane && a.id != by && r.giveWay(ctx, s, by, 0) {
+			ctx.Send(a.worker, &stopAttempt{id: a.id, attempt: a.attempt, outcome: task.Stopped})
+		}
+	}
+}
+
+// giveWay ends a task as superseded, if it is not final.
+func (r *registry) giveWay(ctx actor.Context, s slot, by task.ID, burst int64) bool {
+	e := r.tasks.get(s)
+	ev, err := e.Supersede(r.now())
+	if err != nil || !r.commit(ctx, s, change{id: e.ID, event: ev, by: by, burst: burst}, nil, nil) {
+		return false
+	}
+	r.conclude(ctx, s)
+	return true
+}
+
+// dispatch gives ready tasks to idle workers until either runs out, and sees to it that it is woken when more may run.
+func (r *registry) dispatch(ctx actor.Context) {
+	if r.draining {
+		return
+	}
+	r.schedule.Wake(r.now())
+	for len(r.idle) > 0 {
+		h, run, ok := r.schedule.Next(r.now())
+		if !ok {
+			break
+		}
+		if s := slot(h); !r.expire(ctx, s) && r.assign(ctx, s, run) {
 			continue
 		}
-		worker := r.idle[len(r.idle)-1]
-		r.idle = r.idle[:len(r.idle)-1]
-		r.assign(ctx, it.slot, worker)
+		r.schedule.Ended(run, schedule.Neutral)
 	}
+	r.armWake(ctx)
 }
 
 // assign starts the next attempt of a task. That it started rides on the next group: an attempt that ran and left no
 // trace of its start may run once more after a crash, under the same number.
-func (r *registry) assign(ctx actor.Context, s slot, worker *actor.PID) {
+func (r *registry) assign(ctx actor.Context, s slot, run *schedule.Run) bool {
 	e := r.tasks.get(s)
 	ev, err := e.Start(r.now())
 	if err != nil {
-		r.idle = append(r.idle, worker)
-		return
+		return false
 	}
 	if e.Attempts == 0 {
 		r.metrics.Tasks.QueueSeconds.Observe(float64(ev.At-e.CreatedAt) / float64(time.Second))
 	}
+	from, lane := r.tasks.origins.get(e.origin), r.tasks.places.get(e.place)
 	a := &assign{
-		id: e.ID, attempt: ev.Attempt, source: e.origin.source, eventType: e.origin.eventType,
-		createdAt: e.CreatedAt, at: e.at,
+		id: e.ID, attempt: ev.Attempt, source: from.source, eventType: from.eventType, route: lane.route, key: lane.key,
+		createdAt: e.CreatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at,
 	}
-	r.commit(ctx, s, change{id: e.ID, event: ev}, nil, nil)
-	r.running[worker.Id] = &runningAttempt{worker: worker, id: a.id, attempt: a.attempt}
+	if !r.commit(ctx, s, change{id: e.ID, event: ev}, nil, nil) {
+		return false
+	}
+	number := r.tasks.places.acquire(lane) // for as long as the attempt takes, whatever becomes of the task
+	worker := r.idle[len(r.idle)-1]
+	r.idle = r.idle[:len(r.idle)-1]
+	r.running[worker.Id] = &runningAttempt{worker: worker, id: a.id, attempt: a.attempt, place: number, run: run}
 	ctx.Send(worker, a)
+	return true
+}
+
+// expire ends a task whose deadline passed before this attempt could start.
+func (r *registry) expire(ctx actor.Context, s slot) bool {
+	e := r.tasks.get(s)
+	now := r.now()
+	deadline := r.routes.deadline(r.tasks.places.get(e.place).route, e.Since)
+	if deadline == 0 || now < deadline {
+		return false
+	}
+	ev, err := e.Expire(now)
+	if err != nil {
+		return false
+	}
+	waited := time.Duration(now - e.Since).Round(time.Second)
+	text := fmt.Sprintf("the deadline passed before an attempt could start: it waited %v", waited)
+	r.commit(ctx, s, change{id: e.ID, event: ev, err: text}, nil, nil)
+	r.conclude(ctx, s)
+	return true
 }
 
 // workerReady makes a worker idle. One that says so while it is thought busy was replaced: its attempt is lost, and ends
@@ -229,13 +332,13 @@ func (r *registry) assign(ctx actor.Context, s slot, worker *actor.PID) {
 func (r *registry) workerReady(ctx actor.Context) {
 	worker := ctx.Sender()
 	if lost, busy := r.running[worker.Id]; busy {
-		delete(r.running, worker.Id)
-		if s, known := r.tasks.byID[lost.id]; known {
+		if s, known := r.tasks.find(lost.id); known {
 			r.end(ctx, s, &attemptEnded{
 				assignment: &assign{attempt: lost.attempt},
 				result:     task.Result{Outcome: task.Interrupted}, err: "the worker was replaced during the attempt",
 			})
 		}
+		r.release(lost, schedule.Neutral)
 	}
 	if !slices.ContainsFunc(r.idle, worker.Equal) {
 		r.idle = append(r.idle, worker)
@@ -245,11 +348,11 @@ func (r *registry) workerReady(ctx actor.Context) {
 
 // attemptEnded takes in the end of an attempt, and makes its worker idle whatever became of the task meanwhile.
 func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
-	if s, known := r.tasks.byID[m.assignment.id]; known {
+	if s, known := r.tasks.find(m.assignment.id); known {
 		r.end(ctx, s, m)
 	}
-	if _, busy := r.running[m.worker.Id]; busy {
-		delete(r.running, m.worker.Id)
+	if a, busy := r.running[m.worker.Id]; busy {
+		r.release(a, verdict(m.result.Outcome))
 		r.idle = append(r.idle, m.worker)
 	}
 	r.metrics.Tasks.Attempts.With(m.handler, m.result.Outcome.String()).Inc()
@@ -258,28 +361,70 @@ func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
 	r.answerDrainers(ctx)
 }
 
+// release gives back what an attempt held.
+func (r *registry) release(a *runningAttempt, v schedule.Verdict) {
+	delete(r.running, a.worker.Id)
+	r.schedule.Ended(a.run, v)
+	r.tasks.places.release(a.place)
+}
+
+// verdict is what an outcome says about the health of the destination.
+func verdict(o task.Outcome) schedule.Verdict {
+	switch o {
+	case task.Succeeded, task.Discarded:
+		return schedule.Healthy
+	case task.Retry, task.TimedOut, task.Abandoned:
+		return schedule.Unhealthy
+	default:
+		return schedule.Neutral
+	}
+}
+
 // end decides what follows the end of an attempt. A result that comes too late changes nothing.
 func (r *registry) end(ctx actor.Context, s slot, m *attemptEnded) {
 	e := r.tasks.get(s)
-	ev, err := e.End(m.assignment.attempt, m.result, r.config.policy(), r.now(), r.random())
+	policy := r.routes.policy(&r.config, r.tasks.places.get(e.place).route)
+	ev, err := e.End(m.assignment.attempt, m.result, policy, r.now(), r.random())
 	if err != nil {
 		return
+	}
+	if m.result.Outcome == task.Panicked && ev.Next == task.Failed && e.Spent < e.MaxAttempts {
+		m.err = fmt.Sprintf("quarantined after %d crashes in a row: %s", int(e.Crashes)+1, m.err)
 	}
 	if !r.commit(ctx, s, change{id: e.ID, event: ev, err: m.err, result: m.output}, nil, nil) {
 		return
 	}
 	r.publishFailure(ctx, s, ev, m)
-	if ev.Next == task.Retrying {
-		r.due.push(dueItem{at: ev.DueAt, item: r.enqueue(s)})
-		r.armDue(ctx)
+	if ev.Next != task.Retrying {
+		r.conclude(ctx, s)
 		return
 	}
-	r.metrics.Tasks.Finished.With(ev.Next.String()).Inc()
+	e = r.tasks.get(s)
+	if by, ok := r.schedule.Retry(uint32(s), r.lane(e.place), ev.DueAt); !ok {
+		r.giveWay(ctx, s, r.tasks.get(slot(by)).ID, 0)
+		return
+	}
+	r.armWake(ctx)
+}
+
+// conclude takes note that a task has become final: its delivery has too, unless other parts of it are not.
+func (r *registry) conclude(ctx actor.Context, s slot) {
+	e := r.tasks.get(s)
+	r.metrics.Tasks.Finished.With(e.Status.String()).Inc()
+	if e.role == part {
+		s = e.parent
+		if !r.tasks.get(s).Status.Final() {
+			return
+		}
+	}
+	if _, unsynced := r.syncing[s]; unsynced {
+		return // begin takes note of it
+	}
 	r.finish(s)
 	r.forgetOld(ctx)
 }
 
-// finish queues a final task for the day it is forgotten.
+// finish queues the final task of a delivery for the day it is forgotten.
 func (r *registry) finish(s slot) {
 	if r.tasks.get(s).Status == task.Failed {
 		r.dead.push(r.enqueue(s))
@@ -288,42 +433,40 @@ func (r *registry) finish(s slot) {
 	r.finished.push(r.enqueue(s))
 }
 
-// dueReached makes ready what has become due.
-func (r *registry) dueReached(ctx actor.Context) {
-	r.dueAt = 0
-	now := r.now()
-	for len(r.due) > 0 && r.due[0].at <= now {
-		it := r.due.pop()
-		if r.current(it.item, task.Retrying) {
-			r.ready.push(it.item)
-		}
-	}
-	r.armDue(ctx)
+// wake goes on where something waited for a time.
+func (r *registry) wake(ctx actor.Context) {
+	r.wakeAt = schedule.Never
 	r.dispatch(ctx)
 }
 
-// armDue sees to it that one timer is set, for the task that is due first.
-func (r *registry) armDue(ctx actor.Context) {
-	if len(r.due) == 0 || (r.dueAt != 0 && r.dueAt <= r.due[0].at) {
+// armWake sees to it that one timer is set, for the first time that something waits for.
+func (r *registry) armWake(ctx actor.Context) {
+	now := r.now()
+	at := r.schedule.NextWake(now)
+	if r.draining || at >= r.wakeAt {
 		return
 	}
-	if r.dueTimer != nil {
-		r.dueTimer.Stop()
+	if r.wakeTimer != nil {
+		r.wakeTimer.Stop()
 	}
-	r.dueAt = r.due[0].at
-	r.dueTimer = r.after(ctx, time.Duration(r.dueAt-r.now()), dueReached{})
+	r.wakeAt = at
+	r.wakeTimer = r.after(ctx, time.Duration(at-now), wake{})
 }
 
-// forget drops tasks, here and in the journal.
+// forget drops tasks with their parts, here and in the journal.
 func (r *registry) forget(ctx actor.Context, slots []slot) {
 	if len(slots) == 0 {
 		return
 	}
 	ids := make([]byte, 0, len(slots)*len(task.ID{}))
 	for _, s := range slots {
+		for _, p := range r.tasks.parts[s] {
+			id := r.tasks.get(p).ID
+			ids = append(ids, id[:]...)
+		}
 		id := r.tasks.get(s).ID
 		ids = append(ids, id[:]...)
-		r.tasks.remove(s)
+		r.tasks.removeDelivery(s)
 	}
 	ctx.Send(r.persister, &store{
 		kind:   journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN,

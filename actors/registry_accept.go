@@ -1,6 +1,9 @@
 package actors
 
 import (
+	"errors"
+	"math"
+
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
@@ -18,7 +21,7 @@ const retryBacklog = 5
 func (r *registry) acceptDelivery(ctx actor.Context, m *messages.AcceptDelivery) {
 	d := m.GetDelivery()
 	hash := hashDelivery(d.GetSource(), d.GetDeliveryId())
-	if s, seen := r.tasks.byDelivery[hash]; seen && !hash.isZero() {
+	if s, seen := r.tasks.findDelivery(hash); seen {
 		r.acceptAgain(ctx, s)
 		return
 	}
@@ -26,21 +29,14 @@ func (r *registry) acceptDelivery(ctx actor.Context, m *messages.AcceptDelivery)
 		ctx.Respond(refusal)
 		return
 	}
-	maxAttempts := uint16(r.config.MaxAttempts)
-	if n := d.GetMaxAttempts(); n > 0 {
-		maxAttempts = uint16(min(n, 1<<16-1))
-	}
 	id := r.newID()
-	record := acceptedRecord(id, d, maxAttempts)
+	record := acceptedRecord(id, d, r.maxAttempts(d))
+	r.split(record, d)
 	if proto.Size(record) > journal.MaxRecordBytes {
 		ctx.Respond(&messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_TOO_LARGE, Detail: "the delivery is too large"})
 		return
 	}
-	s := r.tasks.add(entry{
-		Task:     task.New(id, d.GetReceivedAt(), maxAttempts),
-		delivery: hash,
-		origin:   r.tasks.originOf(d.GetSource(), d.GetEventType()),
-	})
+	s := r.tasks.addAccepted(record, journal.Position{})
 	r.syncing[s] = nil
 	ctx.Send(r.persister, &store{
 		kind: journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED, record: record,
@@ -48,6 +44,36 @@ func (r *registry) acceptDelivery(ctx actor.Context, m *messages.AcceptDelivery)
 		answer:  &messages.DeliveryAccepted{WebhookId: id.String(), Status: messages.Status_STATUS_QUEUED},
 		replyTo: ctx.Sender(),
 	})
+}
+
+// split makes a part for each assignment where there are several.
+func (r *registry) split(record *journalv1.TaskAccepted, d *messages.Delivery) {
+	if len(d.GetAssignments()) < 2 {
+		return
+	}
+	for _, a := range d.GetAssignments() {
+		id := r.newID()
+		record.Parts = append(record.Parts, &journalv1.Part{
+			TaskId: id[:], Route: a.GetRoute(), Key: a.GetKey(),
+			MaxAttempts: uint32(r.attempts(d.GetMaxAttempts(), r.routes[a.GetRoute()].maxAttempts())),
+		})
+	}
+}
+
+// maxAttempts bounds the automatic attempts of a delivery that is not split: by what its source says, its route, its
+// handler, or the configuration.
+func (r *registry) maxAttempts(d *messages.Delivery) uint16 {
+	if assignments := d.GetAssignments(); len(assignments) > 0 {
+		return r.attempts(d.GetMaxAttempts(), r.routes[assignments[0].GetRoute()].maxAttempts())
+	}
+	binding, _ := r.handlers.Lookup(d.GetSource(), d.GetEventType())
+	return r.attempts(d.GetMaxAttempts(), binding.MaxAttempts)
+}
+
+// attempts is the first of the bounds that is set.
+func (r *registry) attempts(ofDelivery uint32, ofHandler int) uint16 {
+	bound := or(int(ofDelivery), or(ofHandler, r.config.MaxAttempts))
+	return uint16(min(bound, math.MaxUint16))
 }
 
 // refusal says why no new delivery is taken at the moment, if so.
@@ -78,7 +104,7 @@ func (r *registry) acceptAgain(ctx actor.Context, s slot) {
 		r.syncing[s] = append(waiters, ctx.Sender())
 		return
 	}
-	source := e.origin.source
+	source := r.tasks.origins.get(e.origin).source
 	if e.Status == task.Failed {
 		if refusal := r.refusal(); refusal != nil {
 			ctx.Respond(refusal)
@@ -98,17 +124,56 @@ func (r *registry) acceptAgain(ctx actor.Context, s slot) {
 	})
 }
 
-// requeue makes a task run again.
+// requeue makes a task run again; of a split one, the parts that did not succeed. The answer is sent once that is on
+// stable storage.
 func (r *registry) requeue(ctx actor.Context, s slot, answer *messages.DeliveryAccepted, replyTo *actor.PID) error {
-	e := r.tasks.get(s)
-	ev, err := e.Requeue(r.now())
-	if err != nil {
-		return err
+	var again []slot
+	for _, t := range r.tasks.runnable(s) {
+		e := r.tasks.get(t)
+		if e.role == part && e.Status != task.Failed && e.Status != task.Cancelled && e.Status != task.Retrying {
+			continue
+		}
+		if _, err := e.Requeue(r.now()); err != nil {
+			return err
+		}
+		if r.windsDown(e.ID) {
+			return errWindsDown
+		}
+		again = append(again, t)
 	}
-	if !r.commit(ctx, s, change{id: e.ID, event: ev}, answer, replyTo) {
+	if len(again) == 0 {
 		return task.ErrWrongStatus
 	}
-	r.ready.push(r.enqueue(s))
+	for i, t := range again {
+		e := r.tasks.get(t)
+		ev, err := e.Requeue(r.now())
+		if err != nil {
+			return err
+		}
+		if i < len(again)-1 {
+			r.commit(ctx, t, change{id: e.ID, event: ev}, nil, nil)
+		} else {
+			r.commit(ctx, t, change{id: e.ID, event: ev}, answer, replyTo)
+		}
+		if r.schedule.Waits(uint32(t)) { // it was retrying
+			r.schedule.Move(uint32(t), true, 0)
+		} else {
+			r.arrive(ctx, t, true)
+		}
+	}
 	r.dispatch(ctx)
 	return nil
+}
+
+// errWindsDown is why a task that was stopped cannot run again yet.
+var errWindsDown = errors.New("its last attempt has not ended yet")
+
+// windsDown says whether an attempt of the task still holds a worker.
+func (r *registry) windsDown(id task.ID) bool {
+	for _, a := range r.running {
+		if a.id == id {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,26 +16,37 @@ const maxForgotten = 1000
 // upkeepInterval is how often age alone is a reason to forget, and how fresh the gauges are.
 const upkeepInterval = time.Second
 
-// cancelTask ends a task that is not final. A running attempt is told to stop, and what it returns is not used.
+// cancelTask ends a task that is not final; of a split one, every part. A running attempt is told to stop, and what it
+// returns is not used.
 func (r *registry) cancelTask(ctx actor.Context, m *messages.CancelTask) {
 	s, ok := r.lookup(ctx, m.GetWebhookId())
 	if !ok {
 		return
 	}
-	e := r.tasks.get(s)
-	ev, err := e.Cancel(r.now())
-	if err != nil {
-		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + e.Status.String() + " cannot be cancelled"})
+	cancelled := false
+	for _, t := range r.tasks.runnable(s) {
+		cancelled = r.cancel(ctx, t, m.GetReason()) || cancelled
+	}
+	if !cancelled {
+		status := r.tasks.get(s).Status.String()
+		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + status + " cannot be cancelled"})
 		return
 	}
+	ctx.Respond(&messages.TaskChanged{Task: r.tasks.message(s)})
+	r.dispatch(ctx)
+}
+
+func (r *registry) cancel(ctx actor.Context, s slot, reason string) bool {
+	e := r.tasks.get(s)
 	id := e.ID
-	r.commit(ctx, s, change{id: id, event: ev, err: m.GetReason()}, nil, nil)
-	r.metrics.Tasks.Finished.With(task.Cancelled.String()).Inc()
-	if _, unsynced := r.syncing[s]; !unsynced {
-		r.finish(s)
+	ev, err := e.Cancel(r.now())
+	if err != nil || !r.commit(ctx, s, change{id: id, event: ev, err: reason}, nil, nil) {
+		return false
 	}
+	r.schedule.Remove(uint32(s))
+	r.conclude(ctx, s)
 	r.stopRunning(ctx, task.Stopped, func(a *runningAttempt) bool { return a.id == id })
-	ctx.Respond(&messages.TaskChanged{Task: r.tasks.get(s).message()})
+	return true
 }
 
 // retryTask runs a final task again, or a retrying one now.
@@ -44,18 +56,21 @@ func (r *registry) retryTask(ctx actor.Context, m *messages.RetryTask) {
 		return
 	}
 	if err := r.requeue(ctx, s, nil, nil); err != nil {
-		status := r.tasks.get(s).Status.String()
-		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + status + " cannot be retried"})
+		detail := "a task that is " + r.tasks.get(s).Status.String() + " cannot be retried"
+		if errors.Is(err, errWindsDown) {
+			detail = err.Error()
+		}
+		ctx.Respond(&messages.TaskRefused{Detail: detail})
 		return
 	}
-	ctx.Respond(&messages.TaskChanged{Task: r.tasks.get(s).message()})
+	ctx.Respond(&messages.TaskChanged{Task: r.tasks.message(s)})
 }
 
 // lookup finds a task by the text of its ID, and answers for it when there is none.
 func (r *registry) lookup(ctx actor.Context, text string) (slot, bool) {
 	id, err := task.ParseID(text)
 	if err == nil {
-		if s, known := r.tasks.byID[id]; known {
+		if s, known := r.tasks.find(id); known {
 			return s, true
 		}
 	}
@@ -75,9 +90,8 @@ func (r *registry) stopRunning(ctx actor.Context, outcome task.Outcome, match fu
 func (r *registry) getTask(ctx actor.Context, m *messages.GetTask) {
 	reply := &foundTask{}
 	if id, err := task.ParseID(m.GetWebhookId()); err == nil {
-		if s, known := r.tasks.byID[id]; known {
-			e := r.tasks.get(s)
-			reply.task, reply.at = e.message(), e.at
+		if s, known := r.tasks.find(id); known {
+			reply.task, reply.at = r.tasks.message(s), r.tasks.get(s).at
 		}
 	}
 	ctx.Respond(reply)
@@ -97,28 +111,19 @@ func (r *registry) getCounts(ctx actor.Context) {
 	})
 }
 
-// oldestWaiting is when the task was created that stands first in the queue, or runs longest; an approximation that
-// costs nothing: tasks that wait for their due time do not count.
+// oldestWaiting is when the oldest task was accepted that waits or runs. Those that were made to run again count from then
+// on.
 func (r *registry) oldestWaiting() int64 {
 	for {
-		it, ok := r.ready.peek()
+		it, ok := r.arrivals.peek()
 		if !ok {
-			break
+			return 0
 		}
-		if r.current(it, task.Queued, task.Retrying) {
+		if r.current(it, task.Queued, task.Retrying, task.Processing) {
 			return r.tasks.get(it.slot).CreatedAt
 		}
-		r.ready.pop()
+		r.arrivals.pop()
 	}
-	oldest := int64(0)
-	for _, a := range r.running {
-		if s, known := r.tasks.byID[a.id]; known {
-			if at := r.tasks.get(s).CreatedAt; oldest == 0 || at < oldest {
-				oldest = at
-			}
-		}
-	}
-	return oldest
 }
 
 // gauge publishes what a scrape should see without asking.

@@ -2,12 +2,14 @@ package actors
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -78,9 +80,9 @@ func (s *snapshotter) run(m *saveSnapshot) error {
 // livePositions returns, in order, where the deliveries lie that remembered tasks still need.
 func livePositions(v view, before journal.Position) []journal.Position {
 	live := make([]journal.Position, 0, v.size)
-	v.each(func(e *entry) bool {
-		if !e.at.IsZero() && e.at.Compare(before) < 0 {
-			live = append(live, e.at)
+	v.each(func(r record) bool {
+		if r.role != part && !r.at.IsZero() && r.at.Compare(before) < 0 {
+			live = append(live, r.at)
 		}
 		return true
 	})
@@ -88,11 +90,11 @@ func livePositions(v view, before journal.Position) []journal.Position {
 	return live
 }
 
-// messages yields the tasks that are on stable storage, as the status queries show them, without delivery ID and key,
-// which lie with the body.
+// messages yields the tasks that are on stable storage, one for each delivery, as the status queries show them, without
+// the delivery ID, which lies with the body.
 func (v view) messages() iter.Seq[*messages.Task] {
 	return func(yield func(*messages.Task) bool) {
-		v.each(func(e *entry) bool { return e.at.IsZero() || yield(e.message()) })
+		v.each(func(r record) bool { return r.role == part || r.at.IsZero() || yield(r.message()) })
 	}
 }
 
@@ -100,22 +102,37 @@ func (v view) messages() iter.Seq[*messages.Task] {
 // storage yet are left out: their records come after the position that the snapshot covers.
 func writeSnapshot(w io.Writer, v view) error {
 	buffered := bufio.NewWriterSize(w, 1<<20)
-	numbers := make(map[*origin]uint32)
-	var scratch journalv1.SnapshotTask
+	origins, places := make(map[origin]uint32), make(map[place]uint32)
+	var m journalv1.SnapshotTask
 	var err error
-	v.each(func(e *entry) bool {
-		if e.at.IsZero() {
+	for _, number := range v.paused {
+		lane := v.places[number].value
+		m.Reset()
+		m.PausedLane, m.Route, m.Key = true, lane.route, lane.key
+		if _, err := protodelim.MarshalTo(buffered, &m); err != nil {
+			return err
+		}
+	}
+	v.each(func(r record) bool {
+		if r.at.IsZero() {
 			return true
 		}
-		fillSnapshotTask(&scratch, e)
-		number, known := numbers[e.origin]
-		if !known {
-			number = uint32(len(numbers) + 1)
-			numbers[e.origin] = number
-			scratch.Source, scratch.EventType = e.origin.source, e.origin.eventType
+		fillSnapshotTask(&m, r)
+		var fresh bool
+		if m.Origin, fresh = number(origins, r.origin); fresh {
+			m.Source, m.EventType = r.origin.source, r.origin.eventType
 		}
-		scratch.Origin = number
-		_, err = protodelim.MarshalTo(buffered, &scratch)
+		if m.Place, fresh = number(places, r.place); fresh {
+			m.Route, m.Key = r.place.route, r.place.key
+		}
+		switch r.role {
+		case part:
+			id := v.idOf(r.parent)
+			m.Parent = id[:]
+		case split:
+			m.Split = true
+		}
+		_, err = protodelim.MarshalTo(buffered, &m)
 		return err == nil
 	})
 	if err != nil {
@@ -124,89 +141,171 @@ func writeSnapshot(w io.Writer, v view) error {
 	return buffered.Flush()
 }
 
-func fillSnapshotTask(m *journalv1.SnapshotTask, e *entry) {
-	m.Reset()
-	m.TaskIdHigh, m.TaskIdLow = halves([16]byte(e.ID))
-	m.DeliveryHigh, m.DeliveryLow = halves([16]byte(e.delivery))
-	m.Segment, m.Offset, m.Length = e.at.Segment, e.at.Offset, e.at.Length
-	m.Status, m.Attempts, m.Spent = uint32(e.Status), e.Attempts, uint32(e.Spent)
-	m.MaxAttempts, m.Interruptions = uint32(e.MaxAttempts), uint32(e.Interruptions)
-	m.Revision, m.CreatedAt, m.UpdatedAt, m.DueAt = e.Revision, uint64(e.CreatedAt), uint64(e.UpdatedAt), uint64(e.DueAt)
-	if e.detail == nil {
-		return
+// number numbers values from 1 in the order in which they come, and says whether this is the first time.
+func number[T comparable](numbers map[T]uint32, value T) (uint32, bool) {
+	n, known := numbers[value]
+	if !known {
+		n = uint32(len(numbers) + 1)
+		numbers[value] = n
 	}
-	m.Error, m.Result = e.detail.err, e.detail.result
-	for _, a := range e.detail.log {
+	return n, !known
+}
+
+func fillSnapshotTask(m *journalv1.SnapshotTask, r record) {
+	m.Reset()
+	m.TaskIdHigh, m.TaskIdLow = halves([16]byte(r.ID))
+	m.DeliveryHigh, m.DeliveryLow = halves([16]byte(r.delivery))
+	m.Segment, m.Offset, m.Length = r.at.Segment, r.at.Offset, r.at.Length
+	m.Status, m.Attempts, m.Spent = uint32(r.Status), r.Attempts, uint32(r.Spent)
+	m.MaxAttempts, m.Interruptions, m.Crashes = uint32(r.MaxAttempts), uint32(r.Interruptions), uint32(r.Crashes)
+	m.Revision, m.CreatedAt, m.UpdatedAt, m.DueAt = r.Revision, uint64(r.CreatedAt), uint64(r.UpdatedAt), uint64(r.DueAt)
+	if r.Requeued() {
+		m.Since = uint64(r.Since)
+	}
+	m.Error, m.Result, m.Order, m.BurstAt = r.err, r.result, r.order, r.burst
+	for _, a := range r.log {
 		m.AttemptLog = append(m.AttemptLog, &journalv1.SnapshotAttempt{
 			Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt, Outcome: uint32(a.outcome), Error: a.err,
 		})
 	}
 }
 
+// snapshotReader rebuilds a table from a snapshot.
+type snapshotReader struct {
+	tasks   *table
+	origins []origin
+	places  []place
+	parts   []unlinkedPart
+}
+
+// unlinkedPart is a part whose delivery's task may come later.
+type unlinkedPart struct {
+	slot   slot
+	parent task.ID
+}
+
 // readSnapshot decodes what writeSnapshot wrote into a table.
 func readSnapshot(r io.Reader, t *table, progress func(tasks int)) error {
 	buffered := bufio.NewReaderSize(r, 1<<20)
-	origins := []*origin{nil}
+	reader := snapshotReader{tasks: t}
 	var m journalv1.SnapshotTask
 	for {
 		m.Reset()
-		if err := protodelim.UnmarshalFrom(buffered, &m); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+		err := protodelim.UnmarshalFrom(buffered, &m)
+		if errors.Is(err, io.EOF) {
+			return reader.link()
+		}
+		if err != nil {
 			return err
 		}
-		if int(m.GetOrigin()) == len(origins) {
-			origins = append(origins, t.originOf(m.GetSource(), m.GetEventType()))
-		}
-		e, err := snapshotEntry(&m)
-		if err != nil || m.GetOrigin() == 0 || int(m.GetOrigin()) >= len(origins) {
+		if err := reader.add(&m); err != nil {
 			return fmt.Errorf("snapshot: task %d does not make sense: %w", t.size()+1, errors.Join(err, journal.ErrCorrupt))
 		}
-		e.origin = origins[m.GetOrigin()]
-		if _, known := t.byID[e.ID]; known {
-			return fmt.Errorf("snapshot: task %v comes twice: %w", e.ID, journal.ErrCorrupt)
-		}
-		t.add(e)
 		if t.size()%10_000 == 0 {
 			progress(t.size())
 		}
 	}
 }
 
+func (r *snapshotReader) add(m *journalv1.SnapshotTask) error {
+	if m.GetPausedLane() {
+		r.tasks.pause(place{m.GetRoute(), m.GetKey()}, true)
+		return nil
+	}
+	if int(m.GetOrigin()) == len(r.origins)+1 {
+		r.origins = append(r.origins, origin{m.GetSource(), m.GetEventType()})
+	}
+	if int(m.GetPlace()) == len(r.places)+1 {
+		r.places = append(r.places, place{m.GetRoute(), m.GetKey()})
+	}
+	e, err := snapshotEntry(m)
+	switch {
+	case err != nil:
+		return err
+	case m.GetOrigin() == 0 || int(m.GetOrigin()) > len(r.origins) || m.GetPlace() == 0 || int(m.GetPlace()) > len(r.places):
+		return errors.New("its origin or place was not named")
+	}
+	if _, known := r.tasks.find(e.ID); known {
+		return fmt.Errorf("task %v comes twice", e.ID)
+	}
+	e.origin = r.tasks.origins.acquire(r.origins[m.GetOrigin()-1])
+	e.place = r.tasks.places.acquire(r.places[m.GetPlace()-1])
+	s := r.tasks.add(e)
+	if d := snapshotDetail(m); d != nil {
+		r.tasks.setDetail(s, d)
+	}
+	if e.role == part {
+		r.parts = append(r.parts, unlinkedPart{s, task.ID(m.GetParent())})
+	}
+	return nil
+}
+
+// link gives every part to its delivery's task.
+func (r *snapshotReader) link() error {
+	parts := make(map[slot][]slot)
+	for _, p := range r.parts {
+		parent, known := r.tasks.find(p.parent)
+		if !known || r.tasks.get(parent).role != split {
+			return fmt.Errorf("snapshot: a part of task %v, which is not there: %w", p.parent, journal.ErrCorrupt)
+		}
+		parts[parent] = append(parts[parent], p.slot)
+	}
+	for parent, slots := range parts {
+		slices.SortFunc(slots, func(a, b slot) int {
+			return bytes.Compare(r.tasks.get(a).ID[:], r.tasks.get(b).ID[:])
+		})
+		r.tasks.link(parent, slots)
+	}
+	return nil
+}
+
 func snapshotEntry(m *journalv1.SnapshotTask) (entry, error) {
 	e := entry{
 		Task: task.Task{
-			ID: task.ID(whole(m.GetTaskIdHigh(), m.GetTaskIdLow())), Status: task.Status(m.GetStatus()),
+			ID: task.ID(joined(m.GetTaskIdHigh(), m.GetTaskIdLow())), Status: task.Status(m.GetStatus()),
 			CreatedAt: int64(m.GetCreatedAt()), UpdatedAt: int64(m.GetUpdatedAt()), DueAt: int64(m.GetDueAt()),
 			Revision: m.GetRevision(), Attempts: m.GetAttempts(), Spent: uint16(m.GetSpent()),
 			MaxAttempts: uint16(m.GetMaxAttempts()), Interruptions: uint8(m.GetInterruptions()),
+			Crashes: uint8(m.GetCrashes()), Since: int64(m.GetSince()),
 		},
-		delivery: deliveryHash(whole(m.GetDeliveryHigh(), m.GetDeliveryLow())),
+		delivery: deliveryHash(joined(m.GetDeliveryHigh(), m.GetDeliveryLow())),
 		at:       journal.Position{Segment: m.GetSegment(), Offset: m.GetOffset(), Length: m.GetLength()},
 	}
-	if !e.Status.Valid() {
+	switch {
+	case !e.Status.Valid():
 		return entry{}, fmt.Errorf("status %d", m.GetStatus())
+	case m.GetSplit():
+		e.role = split
+	case len(m.GetParent()) == len(e.ID):
+		e.role = part
+	case len(m.GetParent()) > 0:
+		return entry{}, fmt.Errorf("parent ID of %d bytes", len(m.GetParent()))
 	}
-	if m.GetError() == "" && len(m.GetResult()) == 0 && len(m.GetAttemptLog()) == 0 {
-		return e, nil
+	if e.Since == 0 {
+		e.Since = e.CreatedAt
 	}
-	d := &detail{err: m.GetError(), result: m.GetResult()}
+	return e, nil
+}
+
+func snapshotDetail(m *journalv1.SnapshotTask) *detail {
+	d := &detail{err: m.GetError(), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
 	for _, a := range m.GetAttemptLog() {
 		d.log = append(d.log, attempt{
 			number: a.GetNumber(), startedAt: a.GetStartedAt(), endedAt: a.GetEndedAt(),
 			outcome: task.Outcome(a.GetOutcome()), err: a.GetError(),
 		})
 	}
-	e.detail = d
-	return e, nil
+	if d.err == "" && len(d.result) == 0 && len(d.log) == 0 && d.order == 0 && d.burst == 0 {
+		return nil
+	}
+	return d
 }
 
 func halves(b [16]byte) (high, low uint64) {
 	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 }
 
-func whole(high, low uint64) (b [16]byte) {
+func joined(high, low uint64) (b [16]byte) {
 	binary.BigEndian.PutUint64(b[:8], high)
 	binary.BigEndian.PutUint64(b[8:], low)
 	return b

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/router"
 
 	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/schedule"
 )
 
 // supervisor owns the registry, the persister and the pool of workers. A registry or persister that panics may have
@@ -77,8 +78,9 @@ func (t *Troupe) registryProps(state *State) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &registry{
 			config: t.config, clock: d.Clock, random: d.Random, newID: d.NewID, metrics: d.Metrics,
-			persister: t.persister, tasks: state.tasks, covered: state.end,
-			running: make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
+			persister: t.persister, tasks: state.tasks, covered: state.end, handlers: d.Handlers, routes: t.routes,
+			schedule: schedule.New(t.routes.schedules(), schedule.Route{}),
+			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
 }
@@ -89,7 +91,7 @@ func (t *Troupe) workersProps() *actor.Props {
 	d := t.deps
 	attempt := actor.PropsFromProducer(func() actor.Actor {
 		a := &attempts{
-			journal: d.Journal, handlers: d.Handlers, config: t.config, clock: d.Clock, metrics: d.Metrics,
+			journal: d.Journal, handlers: d.Handlers, routes: t.routes, config: t.config, clock: d.Clock, metrics: d.Metrics,
 			behavior: actor.NewBehavior(),
 		}
 		a.behavior.Become(a.idle)

@@ -1,40 +1,55 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
 // entry is what the registry keeps of one task: its state, where its delivery lies in the journal, and little else.
-// There may be a million of them, so what few tasks have hangs on a pointer.
+// There may be a million of them, so it holds no pointer: the garbage collector passes it over, and what few tasks have
+// lies in the chunk's details.
 type entry struct {
 	task.Task
 	// at is where the TaskAccepted or TaskImported record is; zero until its group is synced.
 	at journal.Position
-	// delivery tells duplicates; zero when the sender gave nothing to tell them by.
+	// delivery tells duplicates; zero when the sender gave nothing to tell them by, and for parts.
 	delivery deliveryHash
-	// origin is shared by all tasks of the same source and event type.
-	origin *origin
-	// detail is nil until an attempt has ended. It is replaced, never changed, for views share it.
-	detail *detail
+	// origin and place number what the task shares with others.
+	origin, place uint32
+	// parent is the slot of the task that a part belongs to.
+	parent slot
 	// turn is renewed whenever the task enters a queue, so that a queue can tell its current items from stale ones.
 	turn uint32
+	// role tells the task of a delivery from its parts.
+	role role
 	// used is false for a slot that holds no task.
 	used bool
 }
 
-// origin is where a kind of task comes from.
-type origin struct {
-	source, eventType string
-	// tasks counts the entries that share it; only the registry looks.
-	tasks int
-}
+// role is what a task is to its delivery.
+type role uint8
 
-// detail is what attempts have left behind. It is immutable.
+const (
+	whole role = iota // the only task of its delivery
+	split             // stands where its parts stand, and never runs itself
+	part              // one route's task of a delivery that several want
+)
+
+// origin is where a kind of task comes from.
+type origin struct{ source, eventType string }
+
+// place is the lane that a task belongs to: its route, empty when no route table was asked, and its ordering key.
+type place struct{ route, key string }
+
+// detail is what attempts, and operators, have left behind. It is immutable.
 type detail struct {
 	err    string
 	result []byte
 	log    []attempt
+	order  int64 // the task's place in its lane, where somebody moved it
+	burst  int64 // when the burst began that it is the last of
 }
 
 // attempt is one line of the attempt log.
@@ -53,10 +68,13 @@ type slot uint32
 
 const chunkSize = 512
 
-// chunk holds entries. A chunk whose stamp is older than the table's is shared with a view and copied before a change.
+// chunk holds entries. A chunk whose stamp is older than the table's is shared with a view and copied before a change; so
+// are its details, which are nil where no entry has any.
 type chunk struct {
-	stamp   uint64
-	entries [chunkSize]entry
+	details      *[chunkSize]*detail
+	stamp        uint64
+	detailsStamp uint64
+	entries      [chunkSize]entry
 }
 
 // table is every task the registry remembers. Looking up and changing one is constant time; view gives an immutable
@@ -66,24 +84,43 @@ type table struct {
 	stamp      uint64
 	free       []slot
 	next       slot
-	byID       map[task.ID]slot
-	byDelivery map[deliveryHash]slot
-	origins    map[[2]string]*origin
+	used       int
+	seed       seed
+	byID       index
+	byDelivery index
+	origins    interned[origin]
+	places     interned[place]
+	parts      map[slot][]slot     // of split tasks
+	paused     map[uint32]struct{} // the places whose lanes are paused
 	counts     [task.Superseded + 1]int
 }
 
 func newTable() *table {
-	return &table{
-		byID:       make(map[task.ID]slot),
-		byDelivery: make(map[deliveryHash]slot),
-		origins:    make(map[[2]string]*origin),
+	t := &table{
+		seed: newSeed(), parts: make(map[slot][]slot), paused: make(map[uint32]struct{}),
 	}
+	t.byID.hash = func(s slot) uint64 { return t.seed.of(t.get(s).ID) }
+	t.byDelivery.hash = func(s slot) uint64 { return t.seed.of(t.get(s).delivery) }
+	return t
+}
+
+// find returns the slot of a task.
+func (t *table) find(id task.ID) (slot, bool) {
+	return t.byID.find(t.seed.of(id), func(s slot) bool { return t.get(s).ID == id })
+}
+
+// findDelivery returns the slot of the task that a delivery has become.
+func (t *table) findDelivery(h deliveryHash) (slot, bool) {
+	if h.isZero() {
+		return 0, false
+	}
+	return t.byDelivery.find(t.seed.of(h), func(s slot) bool { return t.get(s).delivery == h })
 }
 
 // get returns an entry for reading. The pointer is valid until the next change of the table.
 func (t *table) get(s slot) *entry { return &t.chunks[s/chunkSize].entries[s%chunkSize] }
 
-// edit returns an entry for changing everything but its ID, delivery, origin and status.
+// edit returns an entry for changing everything but its ID, delivery, origin, place and status.
 func (t *table) edit(s slot) *entry {
 	c := t.chunks[s/chunkSize]
 	if c.stamp != t.stamp {
@@ -95,7 +132,33 @@ func (t *table) edit(s slot) *entry {
 	return &c.entries[s%chunkSize]
 }
 
-// add takes in a task whose ID is not in the table.
+// detail returns what is known of a task beside its state, for reading; nil for nothing.
+func (t *table) detail(s slot) *detail { return t.chunks[s/chunkSize].detail(int(s % chunkSize)) }
+
+func (c *chunk) detail(i int) *detail {
+	if c.details == nil {
+		return nil
+	}
+	return c.details[i]
+}
+
+// setDetail replaces it.
+func (t *table) setDetail(s slot, d *detail) {
+	t.edit(s)
+	c := t.chunks[s/chunkSize]
+	switch {
+	case c.details == nil && d == nil:
+		return
+	case c.details == nil:
+		c.details, c.detailsStamp = new([chunkSize]*detail), t.stamp
+	case c.detailsStamp != t.stamp:
+		fresh := *c.details
+		c.details, c.detailsStamp = &fresh, t.stamp
+	}
+	c.details[s%chunkSize] = d
+}
+
+// add takes in a task whose ID is not in the table. Its origin and place were interned for it.
 func (t *table) add(e entry) slot {
 	s := t.next
 	if n := len(t.free); n > 0 {
@@ -106,33 +169,41 @@ func (t *table) add(e entry) slot {
 		}
 		t.next++
 	}
-	place := t.edit(s)
-	turn := place.turn
-	*place = e
-	place.used, place.turn = true, turn+1
-	t.byID[e.ID] = s
+	target := t.edit(s)
+	turn := target.turn
+	*target = e
+	target.used, target.turn = true, turn+1
+	t.byID.add(t.seed.of(e.ID), s)
 	if !e.delivery.isZero() {
-		t.byDelivery[e.delivery] = s
+		t.byDelivery.add(t.seed.of(e.delivery), s)
 	}
-	e.origin.tasks++
-	t.counts[e.Status]++
+	t.used++
+	t.count(&e, e.Status, 1)
 	return s
+}
+
+// count keeps the counts: a delivery counts once, whatever parts it has.
+func (t *table) count(e *entry, status task.Status, by int) {
+	if e.role != part {
+		t.counts[status] += by
+	}
 }
 
 // remove forgets a task and frees its slot. The slot keeps its turn, so that queue items of the old task stay stale.
 func (t *table) remove(s slot) {
+	t.setDetail(s, nil)
 	e := t.edit(s)
-	delete(t.byID, e.ID)
-	if !e.delivery.isZero() && t.byDelivery[e.delivery] == s {
-		delete(t.byDelivery, e.delivery)
+	t.byID.remove(t.seed.of(e.ID), s)
+	if !e.delivery.isZero() {
+		t.byDelivery.remove(t.seed.of(e.delivery), s)
 	}
-	e.origin.tasks--
-	if e.origin.tasks == 0 {
-		delete(t.origins, [2]string{e.origin.source, e.origin.eventType})
-	}
-	t.counts[e.Status]--
+	t.origins.release(e.origin)
+	t.places.release(e.place)
+	t.count(e, e.Status, -1)
 	*e = entry{turn: e.turn + 1}
 	t.free = append(t.free, s)
+	t.used--
+	delete(t.parts, s)
 }
 
 // apply changes a task by an event.
@@ -142,24 +213,35 @@ func (t *table) apply(s slot, ev task.Event) error {
 	if err := e.Apply(ev); err != nil {
 		return err
 	}
-	t.counts[before]--
-	t.counts[e.Status]++
+	t.count(e, before, -1)
+	t.count(e, e.Status, 1)
 	return nil
 }
 
-// originOf returns the shared origin of a source and an event type.
-func (t *table) originOf(source, eventType string) *origin {
-	key := [2]string{source, eventType}
-	o, ok := t.origins[key]
-	if !ok {
-		o = &origin{source: source, eventType: eventType}
-		t.origins[key] = o
-	}
-	return o
+// originOf and placeOf number what an entry shares with others; adding the entry takes over the reference.
+func (t *table) originOf(source, eventType string) uint32 {
+	return t.origins.acquire(origin{source, eventType})
 }
 
-// size is how many tasks are remembered, waiting how many of them are not final.
-func (t *table) size() int { return len(t.byID) }
+func (t *table) placeOf(route, key string) uint32 { return t.places.acquire(place{route, key}) }
+
+// pause marks a lane as paused, or no longer. A paused lane keeps its place.
+func (t *table) pause(p place, paused bool) {
+	number, known := t.places.find(p)
+	if _, was := t.paused[number]; known && was {
+		if !paused {
+			delete(t.paused, number)
+			t.places.release(number)
+		}
+		return
+	}
+	if paused {
+		t.paused[t.places.acquire(p)] = struct{}{}
+	}
+}
+
+// size is how many tasks are remembered, parts included; waiting how many deliveries have tasks that are not final.
+func (t *table) size() int { return t.used }
 
 func (t *table) waiting() int {
 	return t.counts[task.Queued] + t.counts[task.Processing] + t.counts[task.Retrying]
@@ -167,21 +249,67 @@ func (t *table) waiting() int {
 
 // view is the table as it was at one moment. It may be read by any goroutine, and holds memory until it is dropped.
 type view struct {
-	chunks []*chunk
-	size   int
+	chunks  []*chunk
+	origins []*shared[origin]
+	places  []*shared[place]
+	paused  []uint32
+	size    int
 }
 
 // view returns the table as it is now.
 func (t *table) view() view {
 	t.stamp++
-	return view{chunks: append([]*chunk(nil), t.chunks...), size: t.size()}
+	v := view{
+		chunks: slices.Clone(t.chunks), origins: slices.Clone(t.origins.all), places: slices.Clone(t.places.all), size: t.used,
+	}
+	for id := range t.paused {
+		v.paused = append(v.paused, id)
+	}
+	return v
 }
 
+// record is one task of a view or of the table, with what it shares.
+type record struct {
+	*entry
+	*detail // never nil
+	origin  origin
+	place   place
+}
+
+func (c *chunk) detailOrEmpty(i int) *detail {
+	if d := c.detail(i); d != nil {
+		return d
+	}
+	return emptyDetail
+}
+
+// emptyDetail is that of a task of which nothing is known beside its state.
+var emptyDetail = &detail{}
+
+// record returns a task with what it shares, for reading.
+func (t *table) record(s slot) record {
+	e := t.get(s)
+	return record{
+		entry: e, detail: t.chunks[s/chunkSize].detailOrEmpty(int(s % chunkSize)),
+		origin: t.origins.get(e.origin), place: t.places.get(e.place),
+	}
+}
+
+// idOf returns the ID of the task in a slot.
+func (v view) idOf(s slot) task.ID { return v.chunks[s/chunkSize].entries[s%chunkSize].ID }
+
 // each calls fn for every task until it returns false.
-func (v view) each(fn func(*entry) bool) {
+func (v view) each(fn func(record) bool) {
 	for _, c := range v.chunks {
 		for i := range c.entries {
-			if c.entries[i].used && !fn(&c.entries[i]) {
+			e := &c.entries[i]
+			if !e.used {
+				continue
+			}
+			r := record{
+				entry: e, detail: c.detailOrEmpty(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
+			}
+			if !fn(r) {
 				return
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
@@ -39,6 +40,8 @@ type Deps struct {
 	Snapshots journal.Snapshots
 	Handlers  Handlers
 	Metrics   *metrics.Set
+	// Routes are those that deliveries may be assigned to. What is assigned to none goes to Handlers.
+	Routes []Route
 	// Export writes the task file at every snapshot; nil for none.
 	Export Export
 	// Clock defaults to the machine's, Random to a seeded generator (it draws jitter, in [0, 1)), NewID to UUIDv7.
@@ -71,6 +74,7 @@ func (d Deps) withDefaults() Deps {
 type Troupe struct {
 	config  Config
 	deps    Deps
+	routes  routes
 	system  *actor.ActorSystem
 	replies *replies
 
@@ -89,7 +93,11 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	if deps.Journal == nil || deps.Snapshots == nil || deps.Handlers == nil || deps.Metrics == nil {
 		return nil, errors.New("actors: journal, snapshots, handlers and metrics are required")
 	}
-	t := &Troupe{config: config, deps: deps.withDefaults(), failed: make(chan error, 1)}
+	known, err := newRoutes(deps.Routes)
+	if err != nil {
+		return nil, err
+	}
+	t := &Troupe{config: config, deps: deps.withDefaults(), routes: known, failed: make(chan error, 1)}
 	t.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return t.deps.Logger }),
 		actor.WithDeadLetterRequestLogging(false),
@@ -105,7 +113,6 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	address := t.system.Address()
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
 	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
-	var err error
 	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor); err != nil {
 		return nil, err
 	}
@@ -162,7 +169,7 @@ func (t *Troupe) Get(ctx context.Context, id string) (*messages.Task, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
 	}
-	found.task.DeliveryId, found.task.Key = accepted.GetDeliveryId(), accepted.GetKey()
+	found.task.DeliveryId = accepted.GetDeliveryId()
 	return found.task, nil
 }
 
@@ -224,8 +231,16 @@ func (t *Troupe) Drain(ctx context.Context) error {
 	return errors.Join(ctx.Err(), stopErr)
 }
 
-// Stop ends all actors. What is in a mailbox is lost, as in a crash: Drain and Snapshot come before it. It may be called
-// once.
+// stopPatience bounds how long Stop waits for what was decided to be written.
+const stopPatience = 5 * time.Second
+
+// Stop writes what the registry has decided and ends all actors. Deliveries that are not answered yet are lost to it, as
+// in a crash: Drain and Snapshot come before it. It may be called once.
 func (t *Troupe) Stop() error {
+	if !t.failing.Load() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+		defer cancel()
+		_, _ = t.replies.ask(ctx, t.persister, settle{}, noTimeout) // without an answer, recovery makes do
+	}
 	return t.system.Root.StopFuture(t.supervisor).Wait()
 }

@@ -28,7 +28,9 @@ type Task struct {
 	EventType string
 	// DeliveryID is the sender's ID for the delivery; may be empty.
 	DeliveryID string
-	// Key is the ordering key; may be empty.
+	// Route names the route that brought the task here; empty where the handler was found by source and event type.
+	Route string
+	// Key is the ordering key under that route; may be empty.
 	Key string
 	// ReceivedAt is when the delivery arrived.
 	ReceivedAt time.Time
@@ -86,6 +88,10 @@ func RetryAfter(err error, d time.Duration) error {
 	}
 	return &retryAfterError{err, d}
 }
+
+// ErrLost means that an attempt was lost through no fault of the task: its worker, on another host, is gone. An error that
+// wraps it makes the task run again at once, without using up an attempt, a bounded number of times.
+var ErrLost = errors.New("the attempt was lost")
 
 type discardError struct{ error }
 

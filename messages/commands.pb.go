@@ -171,6 +171,125 @@ func (x *RetryTask) GetWebhookId() string {
 	return ""
 }
 
+// MoveTask gives a waiting task another place in its lane. The answer is TaskChanged or TaskRefused.
+type MoveTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// webhook_id names the task.
+	WebhookId string `protobuf:"bytes,1,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
+	// front puts it before all others, and due at once; otherwise behind all others, which lets those run that it holds.
+	Front         bool `protobuf:"varint,2,opt,name=front,proto3" json:"front,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveTask) Reset() {
+	*x = MoveTask{}
+	mi := &file_webhook_v1_commands_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveTask) ProtoMessage() {}
+
+func (x *MoveTask) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_commands_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveTask.ProtoReflect.Descriptor instead.
+func (*MoveTask) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_commands_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *MoveTask) GetWebhookId() string {
+	if x != nil {
+		return x.WebhookId
+	}
+	return ""
+}
+
+func (x *MoveTask) GetFront() bool {
+	if x != nil {
+		return x.Front
+	}
+	return false
+}
+
+// PauseLane keeps the lanes of a key from starting tasks, or lets them go on. The answer is LanesChanged.
+type PauseLane struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is the ordering key.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// route narrows it to one route; empty means every route that has such a lane.
+	Route string `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	// paused is false where they shall go on.
+	Paused        bool `protobuf:"varint,3,opt,name=paused,proto3" json:"paused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseLane) Reset() {
+	*x = PauseLane{}
+	mi := &file_webhook_v1_commands_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseLane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseLane) ProtoMessage() {}
+
+func (x *PauseLane) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_commands_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseLane.ProtoReflect.Descriptor instead.
+func (*PauseLane) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_commands_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PauseLane) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PauseLane) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *PauseLane) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
 var File_webhook_v1_commands_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_commands_proto_rawDesc = "" +
@@ -186,7 +305,15 @@ const file_webhook_v1_commands_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"*\n" +
 	"\tRetryTask\x12\x1d\n" +
 	"\n" +
-	"webhook_id\x18\x01 \x01(\tR\twebhookIdB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"webhook_id\x18\x01 \x01(\tR\twebhookId\"?\n" +
+	"\bMoveTask\x12\x1d\n" +
+	"\n" +
+	"webhook_id\x18\x01 \x01(\tR\twebhookId\x12\x14\n" +
+	"\x05front\x18\x02 \x01(\bR\x05front\"K\n" +
+	"\tPauseLane\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05route\x18\x02 \x01(\tR\x05route\x12\x16\n" +
+	"\x06paused\x18\x03 \x01(\bR\x06pausedB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_commands_proto_rawDescOnce sync.Once
@@ -200,15 +327,17 @@ func file_webhook_v1_commands_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_commands_proto_rawDescData
 }
 
-var file_webhook_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_webhook_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_webhook_v1_commands_proto_goTypes = []any{
 	(*AcceptDelivery)(nil), // 0: webhook.v1.AcceptDelivery
 	(*CancelTask)(nil),     // 1: webhook.v1.CancelTask
 	(*RetryTask)(nil),      // 2: webhook.v1.RetryTask
-	(*Delivery)(nil),       // 3: webhook.v1.Delivery
+	(*MoveTask)(nil),       // 3: webhook.v1.MoveTask
+	(*PauseLane)(nil),      // 4: webhook.v1.PauseLane
+	(*Delivery)(nil),       // 5: webhook.v1.Delivery
 }
 var file_webhook_v1_commands_proto_depIdxs = []int32{
-	3, // 0: webhook.v1.AcceptDelivery.delivery:type_name -> webhook.v1.Delivery
+	5, // 0: webhook.v1.AcceptDelivery.delivery:type_name -> webhook.v1.Delivery
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
@@ -228,7 +357,7 @@ func file_webhook_v1_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_commands_proto_rawDesc), len(file_webhook_v1_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

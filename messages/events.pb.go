@@ -269,6 +269,52 @@ func (x *TaskChanged) GetTask() *Task {
 	return nil
 }
 
+// LanesChanged answers PauseLane.
+type LanesChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lanes are as they stand after the change; none when there is no such lane.
+	Lanes         []*Lane `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LanesChanged) Reset() {
+	*x = LanesChanged{}
+	mi := &file_webhook_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LanesChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LanesChanged) ProtoMessage() {}
+
+func (x *LanesChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LanesChanged.ProtoReflect.Descriptor instead.
+func (*LanesChanged) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LanesChanged) GetLanes() []*Lane {
+	if x != nil {
+		return x.Lanes
+	}
+	return nil
+}
+
 // TaskRefused answers a command that changed nothing.
 type TaskRefused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -282,7 +328,7 @@ type TaskRefused struct {
 
 func (x *TaskRefused) Reset() {
 	*x = TaskRefused{}
-	mi := &file_webhook_v1_events_proto_msgTypes[3]
+	mi := &file_webhook_v1_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +340,7 @@ func (x *TaskRefused) String() string {
 func (*TaskRefused) ProtoMessage() {}
 
 func (x *TaskRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_webhook_v1_events_proto_msgTypes[3]
+	mi := &file_webhook_v1_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +353,7 @@ func (x *TaskRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRefused.ProtoReflect.Descriptor instead.
 func (*TaskRefused) Descriptor() ([]byte, []int) {
-	return file_webhook_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_webhook_v1_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TaskRefused) GetNotFound() bool {
@@ -342,7 +388,9 @@ const file_webhook_v1_events_proto_rawDesc = "" +
 	"retryAfter\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\"3\n" +
 	"\vTaskChanged\x12$\n" +
-	"\x04task\x18\x01 \x01(\v2\x10.webhook.v1.TaskR\x04task\"B\n" +
+	"\x04task\x18\x01 \x01(\v2\x10.webhook.v1.TaskR\x04task\"6\n" +
+	"\fLanesChanged\x12&\n" +
+	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\"B\n" +
 	"\vTaskRefused\x12\x1b\n" +
 	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail*\x9f\x01\n" +
@@ -367,25 +415,28 @@ func file_webhook_v1_events_proto_rawDescGZIP() []byte {
 }
 
 var file_webhook_v1_events_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_webhook_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_webhook_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_webhook_v1_events_proto_goTypes = []any{
 	(Refusal)(0),             // 0: webhook.v1.Refusal
 	(*DeliveryAccepted)(nil), // 1: webhook.v1.DeliveryAccepted
 	(*DeliveryRefused)(nil),  // 2: webhook.v1.DeliveryRefused
 	(*TaskChanged)(nil),      // 3: webhook.v1.TaskChanged
-	(*TaskRefused)(nil),      // 4: webhook.v1.TaskRefused
-	(Status)(0),              // 5: webhook.v1.Status
-	(*Task)(nil),             // 6: webhook.v1.Task
+	(*LanesChanged)(nil),     // 4: webhook.v1.LanesChanged
+	(*TaskRefused)(nil),      // 5: webhook.v1.TaskRefused
+	(Status)(0),              // 6: webhook.v1.Status
+	(*Task)(nil),             // 7: webhook.v1.Task
+	(*Lane)(nil),             // 8: webhook.v1.Lane
 }
 var file_webhook_v1_events_proto_depIdxs = []int32{
-	5, // 0: webhook.v1.DeliveryAccepted.status:type_name -> webhook.v1.Status
+	6, // 0: webhook.v1.DeliveryAccepted.status:type_name -> webhook.v1.Status
 	0, // 1: webhook.v1.DeliveryRefused.reason:type_name -> webhook.v1.Refusal
-	6, // 2: webhook.v1.TaskChanged.task:type_name -> webhook.v1.Task
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7, // 2: webhook.v1.TaskChanged.task:type_name -> webhook.v1.Task
+	8, // 3: webhook.v1.LanesChanged.lanes:type_name -> webhook.v1.Lane
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_events_proto_init() }
@@ -400,7 +451,7 @@ func file_webhook_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_events_proto_rawDesc), len(file_webhook_v1_events_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

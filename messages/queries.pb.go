@@ -259,6 +259,125 @@ func (x *GetCountsReply) GetOldestWaitingAt() int64 {
 	return 0
 }
 
+// GetLanes asks how the lanes of a key stand, or which lanes are the longest. The answer is GetLanesReply.
+type GetLanes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is the ordering key; empty asks for the longest lanes of all.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// route narrows it to one route.
+	Route string `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	// limit bounds how many of the longest lanes are returned.
+	Limit         uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLanes) Reset() {
+	*x = GetLanes{}
+	mi := &file_webhook_v1_queries_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLanes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLanes) ProtoMessage() {}
+
+func (x *GetLanes) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_queries_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLanes.ProtoReflect.Descriptor instead.
+func (*GetLanes) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_queries_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetLanes) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *GetLanes) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *GetLanes) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// GetLanesReply answers GetLanes.
+type GetLanesReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lanes have no running and waiting tasks where the longest ones were asked for.
+	Lanes []*Lane `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
+	// total is how many lanes there are.
+	Total         uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLanesReply) Reset() {
+	*x = GetLanesReply{}
+	mi := &file_webhook_v1_queries_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLanesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLanesReply) ProtoMessage() {}
+
+func (x *GetLanesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_queries_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLanesReply.ProtoReflect.Descriptor instead.
+func (*GetLanesReply) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_queries_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetLanesReply) GetLanes() []*Lane {
+	if x != nil {
+		return x.Lanes
+	}
+	return nil
+}
+
+func (x *GetLanesReply) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 var File_webhook_v1_queries_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_queries_proto_rawDesc = "" +
@@ -283,7 +402,14 @@ const file_webhook_v1_queries_proto_rawDesc = "" +
 	"\n" +
 	"superseded\x18\a \x01(\x04R\n" +
 	"superseded\x12*\n" +
-	"\x11oldest_waiting_at\x18\b \x01(\x03R\x0foldestWaitingAtB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x11oldest_waiting_at\x18\b \x01(\x03R\x0foldestWaitingAt\"H\n" +
+	"\bGetLanes\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05route\x18\x02 \x01(\tR\x05route\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"M\n" +
+	"\rGetLanesReply\x12&\n" +
+	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05totalB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_queries_proto_rawDescOnce sync.Once
@@ -297,21 +423,25 @@ func file_webhook_v1_queries_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_queries_proto_rawDescData
 }
 
-var file_webhook_v1_queries_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_webhook_v1_queries_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_webhook_v1_queries_proto_goTypes = []any{
 	(*GetTask)(nil),        // 0: webhook.v1.GetTask
 	(*GetTaskReply)(nil),   // 1: webhook.v1.GetTaskReply
 	(*GetCounts)(nil),      // 2: webhook.v1.GetCounts
 	(*GetCountsReply)(nil), // 3: webhook.v1.GetCountsReply
-	(*Task)(nil),           // 4: webhook.v1.Task
+	(*GetLanes)(nil),       // 4: webhook.v1.GetLanes
+	(*GetLanesReply)(nil),  // 5: webhook.v1.GetLanesReply
+	(*Task)(nil),           // 6: webhook.v1.Task
+	(*Lane)(nil),           // 7: webhook.v1.Lane
 }
 var file_webhook_v1_queries_proto_depIdxs = []int32{
-	4, // 0: webhook.v1.GetTaskReply.task:type_name -> webhook.v1.Task
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6, // 0: webhook.v1.GetTaskReply.task:type_name -> webhook.v1.Task
+	7, // 1: webhook.v1.GetLanesReply.lanes:type_name -> webhook.v1.Lane
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_queries_proto_init() }
@@ -326,7 +456,7 @@ func file_webhook_v1_queries_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_queries_proto_rawDesc), len(file_webhook_v1_queries_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

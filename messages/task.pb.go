@@ -246,7 +246,10 @@ type Delivery struct {
 	// body is what was signed, byte for byte.
 	Body []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
 	// max_attempts bounds automatic attempts; zero means the registry's default.
-	MaxAttempts   uint32 `protobuf:"varint,8,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	MaxAttempts uint32 `protobuf:"varint,8,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// assignments are the routes and handlers that want it; more than one split it into parts. None means that the handler
+	// is found by source and event type.
+	Assignments   []*Assignment `protobuf:"bytes,9,rep,name=assignments,proto3" json:"assignments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +340,68 @@ func (x *Delivery) GetMaxAttempts() uint32 {
 	return 0
 }
 
+func (x *Delivery) GetAssignments() []*Assignment {
+	if x != nil {
+		return x.Assignments
+	}
+	return nil
+}
+
+// Assignment is one route and handler that wants a delivery.
+type Assignment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// route names the route, and the handler where the route has several.
+	Route string `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the ordering key under that route; empty means none.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Assignment) Reset() {
+	*x = Assignment{}
+	mi := &file_webhook_v1_task_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Assignment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Assignment) ProtoMessage() {}
+
+func (x *Assignment) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_task_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
+func (*Assignment) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Assignment) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Assignment) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // Attempt is one line of a task's attempt log.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,7 +421,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_webhook_v1_task_proto_msgTypes[2]
+	mi := &file_webhook_v1_task_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +433,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_webhook_v1_task_proto_msgTypes[2]
+	mi := &file_webhook_v1_task_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +446,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_webhook_v1_task_proto_rawDescGZIP(), []int{2}
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Attempt) GetNumber() uint32 {
@@ -449,14 +514,20 @@ type Task struct {
 	// result is what the handler returned, bounded.
 	Result []byte `protobuf:"bytes,13,opt,name=result,proto3" json:"result,omitempty"`
 	// attempt_log is oldest first, bounded.
-	AttemptLog    []*Attempt `protobuf:"bytes,14,rep,name=attempt_log,json=attemptLog,proto3" json:"attempt_log,omitempty"`
+	AttemptLog []*Attempt `protobuf:"bytes,14,rep,name=attempt_log,json=attemptLog,proto3" json:"attempt_log,omitempty"`
+	// route names the route, and the handler where the route has several; empty when no route table was asked.
+	Route string `protobuf:"bytes,15,opt,name=route,proto3" json:"route,omitempty"`
+	// parent_id is the task that this one is a part of; empty where it is none.
+	ParentId string `protobuf:"bytes,16,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// parts are the tasks that the delivery was split into, without their attempt logs; empty where it is one task.
+	Parts         []*Task `protobuf:"bytes,17,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_webhook_v1_task_proto_msgTypes[3]
+	mi := &file_webhook_v1_task_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +539,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_webhook_v1_task_proto_msgTypes[3]
+	mi := &file_webhook_v1_task_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +552,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_webhook_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Task) GetWebhookId() string {
@@ -582,6 +653,136 @@ func (x *Task) GetAttemptLog() []*Attempt {
 	return nil
 }
 
+func (x *Task) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Task) GetParentId() string {
+	if x != nil {
+		return x.ParentId
+	}
+	return ""
+}
+
+func (x *Task) GetParts() []*Task {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Lane is the tasks of one ordering key of one route: the answer to why one of them waits.
+type Lane struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// route is the route's name.
+	Route string `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the ordering key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// policy is parallel, serial, coalesce, debounce or supersede.
+	Policy string `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	// paused is set while an operator keeps the lane from starting tasks.
+	Paused bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	// running are the tasks whose attempt has not ended, final ones included that still wind down.
+	Running []*Task `protobuf:"bytes,5,rep,name=running,proto3" json:"running,omitempty"`
+	// waiting are those that wait, in the order in which they will run, the first 100 of them.
+	Waiting []*Task `protobuf:"bytes,6,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	// waiting_total is how many wait.
+	WaitingTotal uint64 `protobuf:"varint,7,opt,name=waiting_total,json=waitingTotal,proto3" json:"waiting_total,omitempty"`
+	// why says in a sentence why the first one does not run; empty when it does not wait for anything but a worker.
+	Why           string `protobuf:"bytes,8,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lane) Reset() {
+	*x = Lane{}
+	mi := &file_webhook_v1_task_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lane) ProtoMessage() {}
+
+func (x *Lane) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_task_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lane.ProtoReflect.Descriptor instead.
+func (*Lane) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Lane) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Lane) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Lane) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Lane) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *Lane) GetRunning() []*Task {
+	if x != nil {
+		return x.Running
+	}
+	return nil
+}
+
+func (x *Lane) GetWaiting() []*Task {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *Lane) GetWaitingTotal() uint64 {
+	if x != nil {
+		return x.WaitingTotal
+	}
+	return 0
+}
+
+func (x *Lane) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 var File_webhook_v1_task_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_task_proto_rawDesc = "" +
@@ -590,7 +791,7 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"webhook.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xfa\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xb4\x02\n" +
 	"\bDelivery\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
@@ -602,14 +803,19 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"receivedAt\x12,\n" +
 	"\aheaders\x18\x06 \x03(\v2\x12.webhook.v1.HeaderR\aheaders\x12\x12\n" +
 	"\x04body\x18\a \x01(\fR\x04body\x12!\n" +
-	"\fmax_attempts\x18\b \x01(\rR\vmaxAttempts\"\xa0\x01\n" +
+	"\fmax_attempts\x18\b \x01(\rR\vmaxAttempts\x128\n" +
+	"\vassignments\x18\t \x03(\v2\x16.webhook.v1.AssignmentR\vassignments\"4\n" +
+	"\n" +
+	"Assignment\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xa0\x01\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
 	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12-\n" +
 	"\aoutcome\x18\x04 \x01(\x0e2\x13.webhook.v1.OutcomeR\aoutcome\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error\"\xb3\x03\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\x8e\x04\n" +
 	"\x04Task\x12\x1d\n" +
 	"\n" +
 	"webhook_id\x18\x01 \x01(\tR\twebhookId\x12\x16\n" +
@@ -631,7 +837,19 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x16\n" +
 	"\x06result\x18\r \x01(\fR\x06result\x124\n" +
 	"\vattempt_log\x18\x0e \x03(\v2\x13.webhook.v1.AttemptR\n" +
-	"attemptLog*\xb5\x01\n" +
+	"attemptLog\x12\x14\n" +
+	"\x05route\x18\x0f \x01(\tR\x05route\x12\x1b\n" +
+	"\tparent_id\x18\x10 \x01(\tR\bparentId\x12&\n" +
+	"\x05parts\x18\x11 \x03(\v2\x10.webhook.v1.TaskR\x05parts\"\xed\x01\n" +
+	"\x04Lane\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
+	"\x06policy\x18\x03 \x01(\tR\x06policy\x12\x16\n" +
+	"\x06paused\x18\x04 \x01(\bR\x06paused\x12*\n" +
+	"\arunning\x18\x05 \x03(\v2\x10.webhook.v1.TaskR\arunning\x12*\n" +
+	"\awaiting\x18\x06 \x03(\v2\x10.webhook.v1.TaskR\awaiting\x12#\n" +
+	"\rwaiting_total\x18\a \x01(\x04R\fwaitingTotal\x12\x10\n" +
+	"\x03why\x18\b \x01(\tR\x03why*\xb5\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_QUEUED\x10\x01\x12\x15\n" +
@@ -665,25 +883,31 @@ func file_webhook_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_webhook_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_webhook_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_webhook_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_webhook_v1_task_proto_goTypes = []any{
-	(Status)(0),      // 0: webhook.v1.Status
-	(Outcome)(0),     // 1: webhook.v1.Outcome
-	(*Header)(nil),   // 2: webhook.v1.Header
-	(*Delivery)(nil), // 3: webhook.v1.Delivery
-	(*Attempt)(nil),  // 4: webhook.v1.Attempt
-	(*Task)(nil),     // 5: webhook.v1.Task
+	(Status)(0),        // 0: webhook.v1.Status
+	(Outcome)(0),       // 1: webhook.v1.Outcome
+	(*Header)(nil),     // 2: webhook.v1.Header
+	(*Delivery)(nil),   // 3: webhook.v1.Delivery
+	(*Assignment)(nil), // 4: webhook.v1.Assignment
+	(*Attempt)(nil),    // 5: webhook.v1.Attempt
+	(*Task)(nil),       // 6: webhook.v1.Task
+	(*Lane)(nil),       // 7: webhook.v1.Lane
 }
 var file_webhook_v1_task_proto_depIdxs = []int32{
 	2, // 0: webhook.v1.Delivery.headers:type_name -> webhook.v1.Header
-	1, // 1: webhook.v1.Attempt.outcome:type_name -> webhook.v1.Outcome
-	0, // 2: webhook.v1.Task.status:type_name -> webhook.v1.Status
-	4, // 3: webhook.v1.Task.attempt_log:type_name -> webhook.v1.Attempt
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 1: webhook.v1.Delivery.assignments:type_name -> webhook.v1.Assignment
+	1, // 2: webhook.v1.Attempt.outcome:type_name -> webhook.v1.Outcome
+	0, // 3: webhook.v1.Task.status:type_name -> webhook.v1.Status
+	5, // 4: webhook.v1.Task.attempt_log:type_name -> webhook.v1.Attempt
+	6, // 5: webhook.v1.Task.parts:type_name -> webhook.v1.Task
+	6, // 6: webhook.v1.Lane.running:type_name -> webhook.v1.Task
+	6, // 7: webhook.v1.Lane.waiting:type_name -> webhook.v1.Task
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_task_proto_init() }
@@ -697,7 +921,7 @@ func file_webhook_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_task_proto_rawDesc), len(file_webhook_v1_task_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

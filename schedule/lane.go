@@ -32,6 +32,9 @@ func ParsePolicy(name string) (Policy, error) {
 	return 0, fmt.Errorf("%.40q is none of %v", name, policyNames)
 }
 
+// OneAtATime says whether a lane of that policy never has two Runs.
+func (p Policy) OneAtATime() bool { return p != Parallel }
+
 // replaces says whether a newer task takes the place of older ones.
 func (p Policy) replaces() bool { return p >= Coalesce }
 

@@ -375,9 +375,9 @@ func (s *Scheduler) lane(in Lane) *lane {
 	return l
 }
 
-// close forgets a lane that is empty: it costs nothing then.
+// close forgets a lane that is empty: it costs nothing then. Its number may get another meaning from now on.
 func (s *Scheduler) close(l *lane) {
-	if l.live == 0 && l.running == 0 && !l.paused && !l.offered {
+	if l.live == 0 && l.running == 0 && !l.paused && s.lanes[l.id] == l {
 		delete(s.lanes, l.id)
 	}
 }

@@ -8,6 +8,10 @@ type Policy struct {
 	Base time.Duration
 	// Cap bounds the wait, whatever the attempt; a delay that the handler asked for may be longer.
 	Cap time.Duration
+	// MaxElapsed bounds the time from Task.Since to the start of the last attempt; zero for no bound.
+	MaxElapsed time.Duration
+	// Quarantine is how many panics in a row make a task a dead letter whatever attempts are left; zero for no bound.
+	Quarantine int
 }
 
 // Backoff is the wait after the n-th attempt that used one up, n from 1: exponential with full jitter, which spreads
@@ -32,7 +36,7 @@ type Result struct {
 
 // Start decides that the next attempt begins.
 func (t *Task) Start(now int64) (Event, error) {
-	if t.Status != Queued && t.Status != Retrying {
+	if !t.waits() {
 		return Event{}, ErrWrongStatus
 	}
 	return Event{Kind: AttemptStarted, Attempt: t.Attempts + 1, Revision: t.Revision + 1, At: now}, nil
@@ -61,13 +65,24 @@ func (t *Task) End(attempt uint32, r Result, p Policy, now int64, random float64
 			ev.Next, ev.DueAt = Failed, 0
 		}
 	default:
-		ev.Next = Failed
-		if t.Spent < t.MaxAttempts {
-			wait := max(p.Backoff(t.Spent, random), r.RetryAfter)
-			ev.Next, ev.DueAt = Retrying, now+int64(wait)
-		}
+		ev.Next, ev.DueAt = t.again(r, p, now, random)
 	}
 	return ev, nil
+}
+
+// again decides whether another attempt follows one that failed, and when.
+func (t *Task) again(r Result, p Policy, now int64, random float64) (next Status, dueAt int64) {
+	if t.Spent >= t.MaxAttempts {
+		return Failed, 0
+	}
+	if r.Outcome == Panicked && p.Quarantine > 0 && int(t.Crashes)+1 >= p.Quarantine {
+		return Failed, 0
+	}
+	dueAt = now + int64(max(p.Backoff(t.Spent, random), r.RetryAfter))
+	if p.MaxElapsed > 0 && dueAt-t.Since > int64(p.MaxElapsed) {
+		return Failed, 0
+	}
+	return Retrying, dueAt
 }
 
 // Cancel decides that a task that is not final ends now.
@@ -84,4 +99,28 @@ func (t *Task) Requeue(now int64) (Event, error) {
 		return Event{}, ErrWrongStatus
 	}
 	return Event{Kind: TaskRequeued, Revision: t.Revision + 1, At: now}, nil
+}
+
+// Supersede decides that a newer task takes the place of one that is not final.
+func (t *Task) Supersede(now int64) (Event, error) {
+	if t.Status.Final() {
+		return Event{}, ErrWrongStatus
+	}
+	return Event{Kind: TaskSuperseded, Revision: t.Revision + 1, At: now}, nil
+}
+
+// Expire decides that a waiting task fails because its deadline has passed.
+func (t *Task) Expire(now int64) (Event, error) {
+	if !t.waits() {
+		return Event{}, ErrWrongStatus
+	}
+	return Event{Kind: TaskExpired, Revision: t.Revision + 1, At: now}, nil
+}
+
+// Move decides that a waiting task gets another place in its lane, which is nothing that its state says.
+func (t *Task) Move(now int64) (Event, error) {
+	if !t.waits() {
+		return Event{}, ErrWrongStatus
+	}
+	return Event{Kind: TaskMoved, Revision: t.Revision + 1, At: now}, nil
 }

@@ -2,7 +2,7 @@
 // which, and when the next attempt is due. It knows no clock, no disk, no actor and no handler: time and chance are
 // arguments.
 //
-// A decision (Start, End, Cancel, Requeue) looks at a task and returns the event that should happen; Apply is the only
+// A decision (Start, End, Cancel, Requeue, Supersede, Expire, Move) looks at a task and returns the event that should happen; Apply is the only
 // way in which a task changes. The registry decides, journals the event, and applies it; recovery only applies. So what
 // is rebuilt after a crash is, by construction, what was there before it.
 //
@@ -10,15 +10,17 @@
 //	   ┌──────────────────────────────────────────────┐
 //	   ▼            Start                End          │
 //	queued ───────────────► processing ──────► completed
-//	   ▲                     │  ▲    │ └──────► failed (dead letter)
-//	   │ Requeue        End  ▼  │    │
-//	   └──────────────── retrying    │ Cancel
-//	                         └───────┴───────► cancelled
+//	   ▲ │                   │  ▲    │ └──────► failed (dead letter)
+//	   │ │ Requeue      End  ▼  │    │              ▲
+//	   └─┼────────────── retrying    │ Cancel       │ Expire: the deadline passed
+//	     │                   ├───────┼───────► cancelled
+//	     └───────────────────┴───────┴───────► superseded (Supersede: a newer one of its key)
 package task
 
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 )
@@ -122,6 +124,8 @@ type Task struct {
 	UpdatedAt int64
 	// DueAt is when the next attempt may start; zero unless Retrying.
 	DueAt int64
+	// Since is when its automatic attempts began: CreatedAt, or the last Requeue.
+	Since int64
 	// Revision counts the events applied, so that recovery can tell which of them a snapshot already holds.
 	Revision uint32
 	// Attempts counts those started over the whole life.
@@ -132,13 +136,18 @@ type Task struct {
 	MaxAttempts uint16
 	// Interruptions counts attempts that ended as Interrupted since the last Requeue.
 	Interruptions uint8
-	Status        Status
+	// Crashes counts the attempts in a row that ended as Panicked.
+	Crashes uint8
+	Status  Status
 }
 
 // New is a task just accepted.
 func New(id ID, at int64, maxAttempts uint16) Task {
-	return Task{ID: id, CreatedAt: at, UpdatedAt: at, MaxAttempts: max(maxAttempts, 1), Status: Queued}
+	return Task{ID: id, CreatedAt: at, UpdatedAt: at, Since: at, MaxAttempts: max(maxAttempts, 1), Status: Queued}
 }
+
+// Requeued says whether it was made to run again.
+func (t *Task) Requeued() bool { return t.Since != t.CreatedAt }
 
 // Kind is what an Event says has happened.
 type Kind uint8
@@ -149,6 +158,9 @@ const (
 	AttemptEnded
 	TaskCancelled
 	TaskRequeued
+	TaskSuperseded
+	TaskExpired
+	TaskMoved
 )
 
 // Event is something that has happened to a task. It is made by a decision, journaled, and given to Apply.
@@ -178,61 +190,95 @@ func (t *Task) Apply(ev Event) error {
 		return ErrWrongRevision
 	}
 	next := *t
+	var err error
 	switch ev.Kind {
 	case AttemptStarted:
-		if t.Status != Queued && t.Status != Retrying {
-			return ErrWrongStatus
-		}
-		if ev.Attempt != t.Attempts+1 {
-			return ErrWrongAttempt
-		}
-		next.becomeProcessing()
+		err = next.becomeProcessing(ev)
 	case AttemptEnded:
-		if t.Status != Processing {
-			return ErrWrongStatus
-		}
-		if ev.Attempt != t.Attempts {
-			return ErrWrongAttempt
-		}
-		if !ev.Next.Final() && ev.Next != Retrying {
-			return ErrWrongStatus
-		}
-		next.becomeEnded(ev)
+		err = next.becomeEnded(ev)
 	case TaskCancelled:
-		if t.Status.Final() {
-			return ErrWrongStatus
-		}
-		next.Status, next.DueAt = Cancelled, 0
+		err = next.becomeFinal(Cancelled)
+	case TaskSuperseded:
+		err = next.becomeFinal(Superseded)
+	case TaskExpired:
+		err = next.becomeExpired()
 	case TaskRequeued:
-		if !t.Status.Final() && t.Status != Retrying {
-			return ErrWrongStatus
+		err = next.becomeQueued(ev)
+	case TaskMoved:
+		if !t.waits() {
+			err = ErrWrongStatus
 		}
-		next.becomeQueued()
 	default:
-		return fmt.Errorf("event of kind %d: %w", ev.Kind, ErrWrongStatus)
+		err = fmt.Errorf("event of kind %d: %w", ev.Kind, ErrWrongStatus)
+	}
+	if err != nil {
+		return err
 	}
 	next.Revision, next.UpdatedAt = ev.Revision, ev.At
 	*t = next
 	return nil
 }
 
-func (t *Task) becomeProcessing() {
+// waits says whether an attempt may start once its turn and its due time have come.
+func (t *Task) waits() bool { return t.Status == Queued || t.Status == Retrying }
+
+func (t *Task) becomeProcessing(ev Event) error {
+	switch {
+	case !t.waits():
+		return ErrWrongStatus
+	case ev.Attempt != t.Attempts+1:
+		return ErrWrongAttempt
+	}
 	t.Status, t.DueAt = Processing, 0
 	t.Attempts++
 	t.Spent++
+	return nil
 }
 
-func (t *Task) becomeEnded(ev Event) {
+func (t *Task) becomeEnded(ev Event) error {
+	switch {
+	case t.Status != Processing:
+		return ErrWrongStatus
+	case ev.Attempt != t.Attempts:
+		return ErrWrongAttempt
+	case !ev.Next.Final() && ev.Next != Retrying:
+		return ErrWrongStatus
+	}
 	t.Status, t.DueAt = ev.Next, 0
 	if ev.Next == Retrying {
 		t.DueAt = ev.DueAt
 	}
-	if ev.Outcome == Interrupted {
+	switch ev.Outcome {
+	case Interrupted:
 		t.Interruptions++
 		t.Spent--
+	case Panicked:
+		t.Crashes = min(t.Crashes, math.MaxUint8-1) + 1
+	default:
+		t.Crashes = 0
 	}
+	return nil
 }
 
-func (t *Task) becomeQueued() {
-	t.Status, t.DueAt, t.Spent, t.Interruptions = Queued, 0, 0, 0
+func (t *Task) becomeFinal(status Status) error {
+	if t.Status.Final() {
+		return ErrWrongStatus
+	}
+	t.Status, t.DueAt = status, 0
+	return nil
+}
+
+func (t *Task) becomeExpired() error {
+	if !t.waits() {
+		return ErrWrongStatus
+	}
+	return t.becomeFinal(Failed)
+}
+
+func (t *Task) becomeQueued(ev Event) error {
+	if !t.Status.Final() && t.Status != Retrying {
+		return ErrWrongStatus
+	}
+	t.Status, t.DueAt, t.Spent, t.Interruptions, t.Crashes, t.Since = Queued, 0, 0, 0, 0, ev.At
+	return nil
 }

@@ -206,7 +206,7 @@ func TestRandomHistories(t *testing.T) {
 		for now := int64(1); now <= int64(steps); now++ {
 			var ev task.Event
 			var err error
-			switch rapid.IntRange(0, 3).Draw(t, "decision") {
+			switch rapid.IntRange(0, 6).Draw(t, "decision") {
 			case 0:
 				ev, err = live.Start(now)
 			case 1:
@@ -216,6 +216,12 @@ func TestRandomHistories(t *testing.T) {
 				ev, err = live.Cancel(now)
 			case 3:
 				ev, err = live.Requeue(now)
+			case 4:
+				ev, err = live.Supersede(now)
+			case 5:
+				ev, err = live.Expire(now)
+			case 6:
+				ev, err = live.Move(now)
 			}
 			before := live
 			if err != nil {
@@ -252,8 +258,49 @@ func checkInvariants(t *rapid.T, tk task.Task) {
 		t.Fatalf("more attempts than allowed: %+v", tk)
 	case uint32(tk.Spent) > tk.Attempts:
 		t.Fatalf("more spent than made: %+v", tk)
+	case tk.Crashes > 0 && tk.Status == task.Completed:
+		t.Fatalf("crashes in a row end with a success: %+v", tk)
+	case tk.Since < tk.CreatedAt || tk.Since > tk.UpdatedAt:
+		t.Fatalf("attempts began at an impossible time: %+v", tk)
 	case tk.Interruptions > task.MaxInterruptions:
 		t.Fatalf("interrupted too often: %+v", tk)
+	}
+}
+
+func TestQuarantineAfterPanicsInARow(t *testing.T) {
+	careful := task.Policy{Base: 1, Cap: 1, Quarantine: 3}
+	tk := task.New(task.ID{1}, 0, 100)
+	for i, o := range []task.Outcome{task.Panicked, task.Panicked, task.Retry, task.Panicked, task.Panicked, task.Panicked} {
+		start(t, &tk, int64(i))
+		ev, err := tk.End(tk.Attempts, task.Result{Outcome: o}, careful, int64(i), 0)
+		mustApply(t, &tk, ev, err)
+		if want := map[bool]task.Status{false: task.Retrying, true: task.Failed}[i == 5]; tk.Status != want {
+			t.Fatalf("after attempt %d: %+v", i+1, tk)
+		}
+	}
+}
+
+func TestMaxElapsedCountsFromTheRequeue(t *testing.T) {
+	short := task.Policy{Base: time.Second, Cap: time.Second, MaxElapsed: time.Minute}
+	failAt := func(tk *task.Task, now int64) {
+		start(t, tk, now)
+		ev, err := tk.End(tk.Attempts, task.Result{Outcome: task.Retry}, short, now, 0.5)
+		mustApply(t, tk, ev, err)
+	}
+	tk := task.New(task.ID{1}, 0, 100)
+	failAt(&tk, int64(59*time.Second))
+	if tk.Status != task.Retrying {
+		t.Fatalf("within the time: %+v", tk)
+	}
+	failAt(&tk, int64(60*time.Second))
+	if tk.Status != task.Failed {
+		t.Fatalf("the next attempt would come too late: %+v", tk)
+	}
+	ev, err := tk.Requeue(int64(time.Hour))
+	mustApply(t, &tk, ev, err)
+	failAt(&tk, int64(time.Hour)+int64(59*time.Second))
+	if tk.Status != task.Retrying || !tk.Requeued() {
+		t.Fatalf("after the requeue: %+v", tk)
 	}
 }
 

@@ -44,19 +44,31 @@ const (
 	RecordType_RECORD_TYPE_TASKS_FORGOTTEN RecordType = 6
 	// TaskImported.
 	RecordType_RECORD_TYPE_TASK_IMPORTED RecordType = 7
+	// TaskSuperseded.
+	RecordType_RECORD_TYPE_TASK_SUPERSEDED RecordType = 8
+	// TaskExpired.
+	RecordType_RECORD_TYPE_TASK_EXPIRED RecordType = 9
+	// TaskMoved.
+	RecordType_RECORD_TYPE_TASK_MOVED RecordType = 10
+	// LanePaused.
+	RecordType_RECORD_TYPE_LANE_PAUSED RecordType = 11
 )
 
 // Enum value maps for RecordType.
 var (
 	RecordType_name = map[int32]string{
-		0: "RECORD_TYPE_UNSPECIFIED",
-		1: "RECORD_TYPE_TASK_ACCEPTED",
-		2: "RECORD_TYPE_ATTEMPT_STARTED",
-		3: "RECORD_TYPE_ATTEMPT_ENDED",
-		4: "RECORD_TYPE_TASK_CANCELLED",
-		5: "RECORD_TYPE_TASK_REQUEUED",
-		6: "RECORD_TYPE_TASKS_FORGOTTEN",
-		7: "RECORD_TYPE_TASK_IMPORTED",
+		0:  "RECORD_TYPE_UNSPECIFIED",
+		1:  "RECORD_TYPE_TASK_ACCEPTED",
+		2:  "RECORD_TYPE_ATTEMPT_STARTED",
+		3:  "RECORD_TYPE_ATTEMPT_ENDED",
+		4:  "RECORD_TYPE_TASK_CANCELLED",
+		5:  "RECORD_TYPE_TASK_REQUEUED",
+		6:  "RECORD_TYPE_TASKS_FORGOTTEN",
+		7:  "RECORD_TYPE_TASK_IMPORTED",
+		8:  "RECORD_TYPE_TASK_SUPERSEDED",
+		9:  "RECORD_TYPE_TASK_EXPIRED",
+		10: "RECORD_TYPE_TASK_MOVED",
+		11: "RECORD_TYPE_LANE_PAUSED",
 	}
 	RecordType_value = map[string]int32{
 		"RECORD_TYPE_UNSPECIFIED":     0,
@@ -67,6 +79,10 @@ var (
 		"RECORD_TYPE_TASK_REQUEUED":   5,
 		"RECORD_TYPE_TASKS_FORGOTTEN": 6,
 		"RECORD_TYPE_TASK_IMPORTED":   7,
+		"RECORD_TYPE_TASK_SUPERSEDED": 8,
+		"RECORD_TYPE_TASK_EXPIRED":    9,
+		"RECORD_TYPE_TASK_MOVED":      10,
+		"RECORD_TYPE_LANE_PAUSED":     11,
 	}
 )
 
@@ -172,7 +188,11 @@ type TaskAccepted struct {
 	// headers are those worth keeping.
 	Headers []*Header `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// body is what was signed, byte for byte.
-	Body          []byte `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
+	// route names the route, and the handler where the route has several; empty when no route table was asked.
+	Route string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
+	// parts are the tasks that the delivery was split into, one for each route and handler; empty where it is one task.
+	Parts         []*Part `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +290,94 @@ func (x *TaskAccepted) GetBody() []byte {
 	return nil
 }
 
+func (x *TaskAccepted) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *TaskAccepted) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Part is one of several tasks that came of one delivery. Its task succeeds, fails and retries by itself; the task of the
+// delivery stands where its parts stand.
+type Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// route names the route, and the handler where the route has several.
+	Route string `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the ordering key under that route.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// max_attempts bounds automatic attempts.
+	MaxAttempts   uint32 `protobuf:"varint,4,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_journal_v1_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Part) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *Part) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Part) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Part) GetMaxAttempts() uint32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
 // AttemptStarted says that an attempt may have had effects from here on.
 type AttemptStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -287,7 +395,7 @@ type AttemptStarted struct {
 
 func (x *AttemptStarted) Reset() {
 	*x = AttemptStarted{}
-	mi := &file_journal_v1_record_proto_msgTypes[2]
+	mi := &file_journal_v1_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +407,7 @@ func (x *AttemptStarted) String() string {
 func (*AttemptStarted) ProtoMessage() {}
 
 func (x *AttemptStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[2]
+	mi := &file_journal_v1_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +420,7 @@ func (x *AttemptStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStarted.ProtoReflect.Descriptor instead.
 func (*AttemptStarted) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AttemptStarted) GetTaskId() []byte {
@@ -370,7 +478,7 @@ type AttemptEnded struct {
 
 func (x *AttemptEnded) Reset() {
 	*x = AttemptEnded{}
-	mi := &file_journal_v1_record_proto_msgTypes[3]
+	mi := &file_journal_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +490,7 @@ func (x *AttemptEnded) String() string {
 func (*AttemptEnded) ProtoMessage() {}
 
 func (x *AttemptEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[3]
+	mi := &file_journal_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +503,7 @@ func (x *AttemptEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptEnded.ProtoReflect.Descriptor instead.
 func (*AttemptEnded) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AttemptEnded) GetTaskId() []byte {
@@ -478,7 +586,7 @@ type TaskCancelled struct {
 
 func (x *TaskCancelled) Reset() {
 	*x = TaskCancelled{}
-	mi := &file_journal_v1_record_proto_msgTypes[4]
+	mi := &file_journal_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +598,7 @@ func (x *TaskCancelled) String() string {
 func (*TaskCancelled) ProtoMessage() {}
 
 func (x *TaskCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[4]
+	mi := &file_journal_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +611,7 @@ func (x *TaskCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCancelled.ProtoReflect.Descriptor instead.
 func (*TaskCancelled) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TaskCancelled) GetTaskId() []byte {
@@ -549,7 +657,7 @@ type TaskRequeued struct {
 
 func (x *TaskRequeued) Reset() {
 	*x = TaskRequeued{}
-	mi := &file_journal_v1_record_proto_msgTypes[5]
+	mi := &file_journal_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +669,7 @@ func (x *TaskRequeued) String() string {
 func (*TaskRequeued) ProtoMessage() {}
 
 func (x *TaskRequeued) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[5]
+	mi := &file_journal_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +682,7 @@ func (x *TaskRequeued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRequeued.ProtoReflect.Descriptor instead.
 func (*TaskRequeued) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TaskRequeued) GetTaskId() []byte {
@@ -598,6 +706,308 @@ func (x *TaskRequeued) GetRevision() uint32 {
 	return 0
 }
 
+// TaskSuperseded ends a task whose place a newer one of its key took.
+type TaskSuperseded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// at is in nanoseconds since 1970.
+	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// by is the newer task's ID.
+	By []byte `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	// burst_at is when the burst began that the newer task is now the last of, in nanoseconds since 1970; zero unless the
+	// lane debounces.
+	BurstAt       int64 `protobuf:"varint,5,opt,name=burst_at,json=burstAt,proto3" json:"burst_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskSuperseded) Reset() {
+	*x = TaskSuperseded{}
+	mi := &file_journal_v1_record_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskSuperseded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskSuperseded) ProtoMessage() {}
+
+func (x *TaskSuperseded) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskSuperseded.ProtoReflect.Descriptor instead.
+func (*TaskSuperseded) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TaskSuperseded) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskSuperseded) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *TaskSuperseded) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *TaskSuperseded) GetBy() []byte {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *TaskSuperseded) GetBurstAt() int64 {
+	if x != nil {
+		return x.BurstAt
+	}
+	return 0
+}
+
+// TaskExpired ends a task whose deadline passed before an attempt could start.
+type TaskExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// at is in nanoseconds since 1970.
+	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// error says what passed.
+	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskExpired) Reset() {
+	*x = TaskExpired{}
+	mi := &file_journal_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskExpired) ProtoMessage() {}
+
+func (x *TaskExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskExpired.ProtoReflect.Descriptor instead.
+func (*TaskExpired) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TaskExpired) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskExpired) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *TaskExpired) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *TaskExpired) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// TaskMoved gives a waiting task another place in its lane.
+type TaskMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// at is in nanoseconds since 1970.
+	At int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	// revision counts the changes of the task, this one included.
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// order is the place: that of a task which was accepted at that time, in nanoseconds since 1970.
+	Order         int64 `protobuf:"varint,4,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskMoved) Reset() {
+	*x = TaskMoved{}
+	mi := &file_journal_v1_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskMoved) ProtoMessage() {}
+
+func (x *TaskMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskMoved.ProtoReflect.Descriptor instead.
+func (*TaskMoved) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TaskMoved) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskMoved) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *TaskMoved) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *TaskMoved) GetOrder() int64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+// LanePaused keeps a lane from starting tasks, or lets it go on.
+type LanePaused struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// route names the lane's route.
+	Route string `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the lane's ordering key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// paused is false where it goes on.
+	Paused bool `protobuf:"varint,3,opt,name=paused,proto3" json:"paused,omitempty"`
+	// at is in nanoseconds since 1970.
+	At            int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LanePaused) Reset() {
+	*x = LanePaused{}
+	mi := &file_journal_v1_record_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LanePaused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LanePaused) ProtoMessage() {}
+
+func (x *LanePaused) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LanePaused.ProtoReflect.Descriptor instead.
+func (*LanePaused) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *LanePaused) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *LanePaused) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *LanePaused) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *LanePaused) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // TasksForgotten drops finished tasks.
 type TasksForgotten struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -609,7 +1019,7 @@ type TasksForgotten struct {
 
 func (x *TasksForgotten) Reset() {
 	*x = TasksForgotten{}
-	mi := &file_journal_v1_record_proto_msgTypes[6]
+	mi := &file_journal_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +1031,7 @@ func (x *TasksForgotten) String() string {
 func (*TasksForgotten) ProtoMessage() {}
 
 func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[6]
+	mi := &file_journal_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +1044,7 @@ func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TasksForgotten.ProtoReflect.Descriptor instead.
 func (*TasksForgotten) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TasksForgotten) GetTaskIds() []byte {
@@ -665,7 +1075,7 @@ type TaskImported struct {
 
 func (x *TaskImported) Reset() {
 	*x = TaskImported{}
-	mi := &file_journal_v1_record_proto_msgTypes[7]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +1087,7 @@ func (x *TaskImported) String() string {
 func (*TaskImported) ProtoMessage() {}
 
 func (x *TaskImported) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[7]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +1100,7 @@ func (x *TaskImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskImported.ProtoReflect.Descriptor instead.
 func (*TaskImported) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TaskImported) GetAccepted() *TaskAccepted {
@@ -781,14 +1191,34 @@ type SnapshotTask struct {
 	// result is what the handler returned.
 	Result []byte `protobuf:"bytes,21,opt,name=result,proto3" json:"result,omitempty"`
 	// attempt_log is oldest first, bounded.
-	AttemptLog    []*SnapshotAttempt `protobuf:"bytes,22,rep,name=attempt_log,json=attemptLog,proto3" json:"attempt_log,omitempty"`
+	AttemptLog []*SnapshotAttempt `protobuf:"bytes,22,rep,name=attempt_log,json=attemptLog,proto3" json:"attempt_log,omitempty"`
+	// since is when its automatic attempts began, in nanoseconds since 1970; zero means created_at.
+	Since uint64 `protobuf:"fixed64,23,opt,name=since,proto3" json:"since,omitempty"`
+	// crashes counts the panics in a row.
+	Crashes uint32 `protobuf:"varint,24,opt,name=crashes,proto3" json:"crashes,omitempty"`
+	// place numbers the pair of route and key within this snapshot, from 1.
+	Place uint32 `protobuf:"varint,25,opt,name=place,proto3" json:"place,omitempty"`
+	// route is set on the first task of its place.
+	Route string `protobuf:"bytes,26,opt,name=route,proto3" json:"route,omitempty"`
+	// key is set on the first task of its place.
+	Key string `protobuf:"bytes,27,opt,name=key,proto3" json:"key,omitempty"`
+	// order is the task's place in its lane where somebody moved it; zero otherwise.
+	Order int64 `protobuf:"varint,28,opt,name=order,proto3" json:"order,omitempty"`
+	// burst_at is when the burst began that the task is the last of; zero unless its lane debounces.
+	BurstAt int64 `protobuf:"varint,29,opt,name=burst_at,json=burstAt,proto3" json:"burst_at,omitempty"`
+	// parent is the ID of the task that this one is a part of; empty where it is none.
+	Parent []byte `protobuf:"bytes,30,opt,name=parent,proto3" json:"parent,omitempty"`
+	// split is set on the task of a delivery that was split into parts.
+	Split bool `protobuf:"varint,31,opt,name=split,proto3" json:"split,omitempty"`
+	// paused_lane is set on entries that stand for no task: the lane of their place is paused.
+	PausedLane    bool `protobuf:"varint,32,opt,name=paused_lane,json=pausedLane,proto3" json:"paused_lane,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SnapshotTask) Reset() {
 	*x = SnapshotTask{}
-	mi := &file_journal_v1_record_proto_msgTypes[8]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1230,7 @@ func (x *SnapshotTask) String() string {
 func (*SnapshotTask) ProtoMessage() {}
 
 func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[8]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1243,7 @@ func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTask.ProtoReflect.Descriptor instead.
 func (*SnapshotTask) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SnapshotTask) GetTaskIdHigh() uint64 {
@@ -970,6 +1400,76 @@ func (x *SnapshotTask) GetAttemptLog() []*SnapshotAttempt {
 	return nil
 }
 
+func (x *SnapshotTask) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetCrashes() uint32 {
+	if x != nil {
+		return x.Crashes
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetPlace() uint32 {
+	if x != nil {
+		return x.Place
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *SnapshotTask) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *SnapshotTask) GetOrder() int64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetBurstAt() int64 {
+	if x != nil {
+		return x.BurstAt
+	}
+	return 0
+}
+
+func (x *SnapshotTask) GetParent() []byte {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *SnapshotTask) GetSplit() bool {
+	if x != nil {
+		return x.Split
+	}
+	return false
+}
+
+func (x *SnapshotTask) GetPausedLane() bool {
+	if x != nil {
+		return x.PausedLane
+	}
+	return false
+}
+
 // SnapshotAttempt is one line of a task's attempt log.
 type SnapshotAttempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -989,7 +1489,7 @@ type SnapshotAttempt struct {
 
 func (x *SnapshotAttempt) Reset() {
 	*x = SnapshotAttempt{}
-	mi := &file_journal_v1_record_proto_msgTypes[9]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1501,7 @@ func (x *SnapshotAttempt) String() string {
 func (*SnapshotAttempt) ProtoMessage() {}
 
 func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[9]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1514,7 @@ func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotAttempt.ProtoReflect.Descriptor instead.
 func (*SnapshotAttempt) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SnapshotAttempt) GetNumber() uint32 {
@@ -1060,7 +1560,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"journal.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\x86\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xc4\x02\n" +
 	"\fTaskAccepted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -1072,7 +1572,15 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x02at\x18\x06 \x01(\x03R\x02at\x12!\n" +
 	"\fmax_attempts\x18\a \x01(\rR\vmaxAttempts\x12,\n" +
 	"\aheaders\x18\b \x03(\v2\x12.journal.v1.HeaderR\aheaders\x12\x12\n" +
-	"\x04body\x18\t \x01(\fR\x04body\"o\n" +
+	"\x04body\x18\t \x01(\fR\x04body\x12\x14\n" +
+	"\x05route\x18\n" +
+	" \x01(\tR\x05route\x12&\n" +
+	"\x05parts\x18\v \x03(\v2\x10.journal.v1.PartR\x05parts\"j\n" +
+	"\x04Part\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x14\n" +
+	"\x05route\x18\x02 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12!\n" +
+	"\fmax_attempts\x18\x04 \x01(\rR\vmaxAttempts\"o\n" +
 	"\x0eAttemptStarted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x0e\n" +
@@ -1096,7 +1604,29 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\fTaskRequeued\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\rR\brevision\"+\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\"\x80\x01\n" +
+	"\x0eTaskSuperseded\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\fR\x02by\x12\x19\n" +
+	"\bburst_at\x18\x05 \x01(\x03R\aburstAt\"h\n" +
+	"\vTaskExpired\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"f\n" +
+	"\tTaskMoved\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x12\x14\n" +
+	"\x05order\x18\x04 \x01(\x03R\x05order\"\\\n" +
+	"\n" +
+	"LanePaused\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
+	"\x06paused\x18\x03 \x01(\bR\x06paused\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"+\n" +
 	"\x0eTasksForgotten\x12\x19\n" +
 	"\btask_ids\x18\x01 \x01(\fR\ataskIds\"\xc5\x01\n" +
 	"\fTaskImported\x124\n" +
@@ -1106,7 +1636,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\x04 \x01(\x03R\tupdatedAt\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12\x16\n" +
-	"\x06result\x18\x06 \x01(\fR\x06result\"\xa1\x05\n" +
+	"\x06result\x18\x06 \x01(\fR\x06result\"\x8f\a\n" +
 	"\fSnapshotTask\x12 \n" +
 	"\ftask_id_high\x18\x01 \x01(\x06R\n" +
 	"taskIdHigh\x12\x1e\n" +
@@ -1135,14 +1665,25 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x05error\x18\x14 \x01(\tR\x05error\x12\x16\n" +
 	"\x06result\x18\x15 \x01(\fR\x06result\x12<\n" +
 	"\vattempt_log\x18\x16 \x03(\v2\x1b.journal.v1.SnapshotAttemptR\n" +
-	"attemptLog\"\x93\x01\n" +
+	"attemptLog\x12\x14\n" +
+	"\x05since\x18\x17 \x01(\x06R\x05since\x12\x18\n" +
+	"\acrashes\x18\x18 \x01(\rR\acrashes\x12\x14\n" +
+	"\x05place\x18\x19 \x01(\rR\x05place\x12\x14\n" +
+	"\x05route\x18\x1a \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x1b \x01(\tR\x03key\x12\x14\n" +
+	"\x05order\x18\x1c \x01(\x03R\x05order\x12\x19\n" +
+	"\bburst_at\x18\x1d \x01(\x03R\aburstAt\x12\x16\n" +
+	"\x06parent\x18\x1e \x01(\fR\x06parent\x12\x14\n" +
+	"\x05split\x18\x1f \x01(\bR\x05split\x12\x1f\n" +
+	"\vpaused_lane\x18  \x01(\bR\n" +
+	"pausedLane\"\x93\x01\n" +
 	"\x0fSnapshotAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
 	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12\x18\n" +
 	"\aoutcome\x18\x04 \x01(\rR\aoutcome\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error*\x87\x02\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error*\xff\x02\n" +
 	"\n" +
 	"RecordType\x12\x1b\n" +
 	"\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
@@ -1152,7 +1693,12 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x1aRECORD_TYPE_TASK_CANCELLED\x10\x04\x12\x1d\n" +
 	"\x19RECORD_TYPE_TASK_REQUEUED\x10\x05\x12\x1f\n" +
 	"\x1bRECORD_TYPE_TASKS_FORGOTTEN\x10\x06\x12\x1d\n" +
-	"\x19RECORD_TYPE_TASK_IMPORTED\x10\aB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
+	"\x19RECORD_TYPE_TASK_IMPORTED\x10\a\x12\x1f\n" +
+	"\x1bRECORD_TYPE_TASK_SUPERSEDED\x10\b\x12\x1c\n" +
+	"\x18RECORD_TYPE_TASK_EXPIRED\x10\t\x12\x1a\n" +
+	"\x16RECORD_TYPE_TASK_MOVED\x10\n" +
+	"\x12\x1b\n" +
+	"\x17RECORD_TYPE_LANE_PAUSED\x10\vB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
 
 var (
 	file_journal_v1_record_proto_rawDescOnce sync.Once
@@ -1167,29 +1713,35 @@ func file_journal_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_journal_v1_record_proto_goTypes = []any{
 	(RecordType)(0),         // 0: journal.v1.RecordType
 	(*Header)(nil),          // 1: journal.v1.Header
 	(*TaskAccepted)(nil),    // 2: journal.v1.TaskAccepted
-	(*AttemptStarted)(nil),  // 3: journal.v1.AttemptStarted
-	(*AttemptEnded)(nil),    // 4: journal.v1.AttemptEnded
-	(*TaskCancelled)(nil),   // 5: journal.v1.TaskCancelled
-	(*TaskRequeued)(nil),    // 6: journal.v1.TaskRequeued
-	(*TasksForgotten)(nil),  // 7: journal.v1.TasksForgotten
-	(*TaskImported)(nil),    // 8: journal.v1.TaskImported
-	(*SnapshotTask)(nil),    // 9: journal.v1.SnapshotTask
-	(*SnapshotAttempt)(nil), // 10: journal.v1.SnapshotAttempt
+	(*Part)(nil),            // 3: journal.v1.Part
+	(*AttemptStarted)(nil),  // 4: journal.v1.AttemptStarted
+	(*AttemptEnded)(nil),    // 5: journal.v1.AttemptEnded
+	(*TaskCancelled)(nil),   // 6: journal.v1.TaskCancelled
+	(*TaskRequeued)(nil),    // 7: journal.v1.TaskRequeued
+	(*TaskSuperseded)(nil),  // 8: journal.v1.TaskSuperseded
+	(*TaskExpired)(nil),     // 9: journal.v1.TaskExpired
+	(*TaskMoved)(nil),       // 10: journal.v1.TaskMoved
+	(*LanePaused)(nil),      // 11: journal.v1.LanePaused
+	(*TasksForgotten)(nil),  // 12: journal.v1.TasksForgotten
+	(*TaskImported)(nil),    // 13: journal.v1.TaskImported
+	(*SnapshotTask)(nil),    // 14: journal.v1.SnapshotTask
+	(*SnapshotAttempt)(nil), // 15: journal.v1.SnapshotAttempt
 }
 var file_journal_v1_record_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
-	2,  // 1: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
-	10, // 2: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
-	3,  // [3:3] is the sub-list for method output_type
-	3,  // [3:3] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	3,  // 1: journal.v1.TaskAccepted.parts:type_name -> journal.v1.Part
+	2,  // 2: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
+	15, // 3: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
+	4,  // [4:4] is the sub-list for method output_type
+	4,  // [4:4] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_record_proto_init() }
@@ -1203,7 +1755,7 @@ func file_journal_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_record_proto_rawDesc), len(file_journal_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
