@@ -34,6 +34,7 @@ type stage struct {
 	mux       *handler.Mux
 	metrics   *metrics.Set
 	config    actors.Config
+	routes    []actors.Route
 
 	mu     sync.Mutex // guards events
 	events []actors.AttemptFailed
@@ -73,7 +74,7 @@ func (s *stage) raise() *stage {
 		s.t.Fatal(err)
 	}
 	s.Troupe, err = actors.Start(s.config, actors.Deps{
-		Journal: s.journal, Snapshots: s.snapshots, Handlers: s.mux, Metrics: s.metrics, Clock: s.clock,
+		Journal: s.journal, Snapshots: s.snapshots, Handlers: s.mux, Routes: s.routes, Metrics: s.metrics, Clock: s.clock,
 		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe,
 	}, state)
 	if err != nil {

@@ -133,7 +133,7 @@ func (r *registry) start(ctx actor.Context) {
 // restore puts a task that waited before the restart back into its lane.
 func (r *registry) restore(ctx actor.Context, s slot) {
 	e := r.tasks.get(s)
-	a := schedule.Arrival{At: e.UpdatedAt, Due: e.DueAt, Again: e.Requeued()}
+	a := schedule.Arrival{At: e.Since, Due: e.DueAt, Again: e.Requeued()}
 	if d := r.tasks.detail(s); d != nil {
 		a.Burst = d.burst
 	}
@@ -225,7 +225,7 @@ func (r *registry) begin(ctx actor.Context, s slot, at journal.Position) {
 // arrive puts a task into its lane, where it may take the place of others.
 func (r *registry) arrive(ctx actor.Context, s slot, again bool) {
 	e := r.tasks.get(s)
-	effect := r.schedule.Add(uint32(s), r.lane(e.place), schedule.Arrival{At: r.now(), Again: again})
+	effect := r.schedule.Add(uint32(s), r.lane(e.place), schedule.Arrival{At: e.Since, Again: again})
 	r.arrivals.push(r.enqueue(s))
 	r.supersede(ctx, effect, e.place, e.ID)
 }

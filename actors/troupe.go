@@ -199,6 +199,31 @@ func (t *Troupe) Retry(ctx context.Context, id string) (*messages.Task, *message
 	return t.change(ctx, &messages.RetryTask{WebhookId: id})
 }
 
+// Move gives a waiting task another place in its lane: in front of all others and due at once, or behind them, which lets
+// those run that it held. Exactly one of the three is set.
+func (t *Troupe) Move(ctx context.Context, id string, front bool) (*messages.Task, *messages.TaskRefused, error) {
+	return t.change(ctx, &messages.MoveTask{WebhookId: id, Front: front})
+}
+
+// Lanes says how the lanes of a key stand, or which lanes are the longest.
+func (t *Troupe) Lanes(ctx context.Context, q *messages.GetLanes) (*messages.GetLanesReply, error) {
+	answer, err := t.ask(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*messages.GetLanesReply), nil
+}
+
+// PauseLane keeps the lanes of a key from starting tasks, or lets them go on, until it is told otherwise. The answer holds
+// no lanes where there is none of that key.
+func (t *Troupe) PauseLane(ctx context.Context, c *messages.PauseLane) (*messages.LanesChanged, error) {
+	answer, err := t.ask(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*messages.LanesChanged), nil
+}
+
 func (t *Troupe) change(ctx context.Context, command any) (*messages.Task, *messages.TaskRefused, error) {
 	answer, err := t.ask(ctx, command)
 	switch m := answer.(type) {
@@ -242,5 +267,7 @@ func (t *Troupe) Stop() error {
 		defer cancel()
 		_, _ = t.replies.ask(ctx, t.persister, settle{}, noTimeout) // without an answer, recovery makes do
 	}
-	return t.system.Root.StopFuture(t.supervisor).Wait()
+	// The library does not stop the routees of a pool together with the parent of its router.
+	workers := actor.NewPID(t.system.Address(), nameSupervisor+"/"+nameWorkers)
+	return errors.Join(t.system.Root.StopFuture(workers).Wait(), t.system.Root.StopFuture(t.supervisor).Wait())
 }
