@@ -6,6 +6,7 @@ const (
 	nameRegistry   = "registry"
 	namePersister  = "persister"
 	nameWorkers    = "workers"
+	nameReplays    = "replays"
 	nameAttempt    = "attempt"
 	nameReplies    = "replies"
 )

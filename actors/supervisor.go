@@ -16,6 +16,7 @@ type supervisor struct {
 	persister *actor.Props
 	registry  *actor.Props
 	workers   *actor.Props
+	replays   *actor.Props
 }
 
 // Receive starts the children, and tells whoever asks that they are there.
@@ -33,7 +34,7 @@ func (s *supervisor) start(ctx actor.Context) {
 	for _, child := range []struct {
 		name  string
 		props *actor.Props
-	}{{namePersister, s.persister}, {nameRegistry, s.registry}, {nameWorkers, s.workers}} {
+	}{{namePersister, s.persister}, {nameRegistry, s.registry}, {nameWorkers, s.workers}, {nameReplays, s.replays}} {
 		if _, err := ctx.SpawnNamed(child.props, child.name); err != nil {
 			panic(fmt.Sprintf("spawn %s: %v", child.name, err))
 		}
@@ -57,6 +58,7 @@ func (t *Troupe) supervisorProps(state *State) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
 			persister: t.persisterProps(), registry: t.registryProps(state), workers: t.workersProps(),
+			replays: t.replaysProps(),
 		}
 	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
 }
@@ -83,6 +85,12 @@ func (t *Troupe) registryProps(state *State) *actor.Props {
 			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
+}
+
+func (t *Troupe) replaysProps() *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &replays{registry: t.registry, clock: t.deps.Clock, byID: make(map[uint64]*replay)}
+	})
 }
 
 // workersProps is a pool of fixed size. What is sent to the pool reaches every worker; the registry assigns to each by

@@ -78,7 +78,7 @@ type Troupe struct {
 	system  *actor.ActorSystem
 	replies *replies
 
-	supervisor, registry, persister *actor.PID
+	supervisor, registry, persister, replays *actor.PID
 
 	failed  chan error // takes the first fatal error
 	failing atomic.Bool
@@ -113,6 +113,7 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	address := t.system.Address()
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
 	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
+	t.replays = actor.NewPID(address, nameSupervisor+"/"+nameReplays)
 	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor); err != nil {
 		return nil, err
 	}

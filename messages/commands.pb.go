@@ -290,6 +290,109 @@ func (x *PauseLane) GetPaused() bool {
 	return false
 }
 
+// StartReplay makes the final tasks that a filter selects run again, oldest first. The answer is ReplayChanged or
+// ReplayRefused.
+type StartReplay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// filter selects the tasks; its statuses must be final, and mean failed when there are none.
+	Filter *Filter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// rate is how many are replayed in a second; zero means as fast as they can be.
+	Rate          float64 `protobuf:"fixed64,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartReplay) Reset() {
+	*x = StartReplay{}
+	mi := &file_webhook_v1_commands_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartReplay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartReplay) ProtoMessage() {}
+
+func (x *StartReplay) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_commands_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartReplay.ProtoReflect.Descriptor instead.
+func (*StartReplay) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_commands_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StartReplay) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *StartReplay) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+// CancelReplay stops a replay; the tasks that run again already are not touched. The answer is ReplayChanged or
+// ReplayRefused.
+type CancelReplay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id names the replay.
+	Id            uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelReplay) Reset() {
+	*x = CancelReplay{}
+	mi := &file_webhook_v1_commands_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelReplay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelReplay) ProtoMessage() {}
+
+func (x *CancelReplay) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_commands_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelReplay.ProtoReflect.Descriptor instead.
+func (*CancelReplay) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_commands_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CancelReplay) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 var File_webhook_v1_commands_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_commands_proto_rawDesc = "" +
@@ -313,7 +416,12 @@ const file_webhook_v1_commands_proto_rawDesc = "" +
 	"\tPauseLane\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x16\n" +
-	"\x06paused\x18\x03 \x01(\bR\x06pausedB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x06paused\x18\x03 \x01(\bR\x06paused\"M\n" +
+	"\vStartReplay\x12*\n" +
+	"\x06filter\x18\x01 \x01(\v2\x12.webhook.v1.FilterR\x06filter\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x01R\x04rate\"\x1e\n" +
+	"\fCancelReplay\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02idB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_commands_proto_rawDescOnce sync.Once
@@ -327,22 +435,26 @@ func file_webhook_v1_commands_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_commands_proto_rawDescData
 }
 
-var file_webhook_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_webhook_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_webhook_v1_commands_proto_goTypes = []any{
 	(*AcceptDelivery)(nil), // 0: webhook.v1.AcceptDelivery
 	(*CancelTask)(nil),     // 1: webhook.v1.CancelTask
 	(*RetryTask)(nil),      // 2: webhook.v1.RetryTask
 	(*MoveTask)(nil),       // 3: webhook.v1.MoveTask
 	(*PauseLane)(nil),      // 4: webhook.v1.PauseLane
-	(*Delivery)(nil),       // 5: webhook.v1.Delivery
+	(*StartReplay)(nil),    // 5: webhook.v1.StartReplay
+	(*CancelReplay)(nil),   // 6: webhook.v1.CancelReplay
+	(*Delivery)(nil),       // 7: webhook.v1.Delivery
+	(*Filter)(nil),         // 8: webhook.v1.Filter
 }
 var file_webhook_v1_commands_proto_depIdxs = []int32{
-	5, // 0: webhook.v1.AcceptDelivery.delivery:type_name -> webhook.v1.Delivery
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	7, // 0: webhook.v1.AcceptDelivery.delivery:type_name -> webhook.v1.Delivery
+	8, // 1: webhook.v1.StartReplay.filter:type_name -> webhook.v1.Filter
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_commands_proto_init() }
@@ -357,7 +469,7 @@ func file_webhook_v1_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_commands_proto_rawDesc), len(file_webhook_v1_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

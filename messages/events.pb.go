@@ -370,6 +370,107 @@ func (x *TaskRefused) GetDetail() string {
 	return ""
 }
 
+// ReplayChanged answers StartReplay and CancelReplay.
+type ReplayChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// replay is as it stands after the change.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayChanged) Reset() {
+	*x = ReplayChanged{}
+	mi := &file_webhook_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayChanged) ProtoMessage() {}
+
+func (x *ReplayChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayChanged.ProtoReflect.Descriptor instead.
+func (*ReplayChanged) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReplayChanged) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// ReplayRefused answers a command about replays that changed nothing.
+type ReplayRefused struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// not_found is set when there is no such replay.
+	NotFound bool `protobuf:"varint,1,opt,name=not_found,json=notFound,proto3" json:"not_found,omitempty"`
+	// detail says why not.
+	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayRefused) Reset() {
+	*x = ReplayRefused{}
+	mi := &file_webhook_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayRefused) ProtoMessage() {}
+
+func (x *ReplayRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayRefused.ProtoReflect.Descriptor instead.
+func (*ReplayRefused) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReplayRefused) GetNotFound() bool {
+	if x != nil {
+		return x.NotFound
+	}
+	return false
+}
+
+func (x *ReplayRefused) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_webhook_v1_events_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_events_proto_rawDesc = "" +
@@ -393,6 +494,11 @@ const file_webhook_v1_events_proto_rawDesc = "" +
 	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\"B\n" +
 	"\vTaskRefused\x12\x1b\n" +
 	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\";\n" +
+	"\rReplayChanged\x12*\n" +
+	"\x06replay\x18\x01 \x01(\v2\x12.webhook.v1.ReplayR\x06replay\"D\n" +
+	"\rReplayRefused\x12\x1b\n" +
+	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail*\x9f\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -415,7 +521,7 @@ func file_webhook_v1_events_proto_rawDescGZIP() []byte {
 }
 
 var file_webhook_v1_events_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_webhook_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_webhook_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_webhook_v1_events_proto_goTypes = []any{
 	(Refusal)(0),             // 0: webhook.v1.Refusal
 	(*DeliveryAccepted)(nil), // 1: webhook.v1.DeliveryAccepted
@@ -423,20 +529,24 @@ var file_webhook_v1_events_proto_goTypes = []any{
 	(*TaskChanged)(nil),      // 3: webhook.v1.TaskChanged
 	(*LanesChanged)(nil),     // 4: webhook.v1.LanesChanged
 	(*TaskRefused)(nil),      // 5: webhook.v1.TaskRefused
-	(Status)(0),              // 6: webhook.v1.Status
-	(*Task)(nil),             // 7: webhook.v1.Task
-	(*Lane)(nil),             // 8: webhook.v1.Lane
+	(*ReplayChanged)(nil),    // 6: webhook.v1.ReplayChanged
+	(*ReplayRefused)(nil),    // 7: webhook.v1.ReplayRefused
+	(Status)(0),              // 8: webhook.v1.Status
+	(*Task)(nil),             // 9: webhook.v1.Task
+	(*Lane)(nil),             // 10: webhook.v1.Lane
+	(*Replay)(nil),           // 11: webhook.v1.Replay
 }
 var file_webhook_v1_events_proto_depIdxs = []int32{
-	6, // 0: webhook.v1.DeliveryAccepted.status:type_name -> webhook.v1.Status
-	0, // 1: webhook.v1.DeliveryRefused.reason:type_name -> webhook.v1.Refusal
-	7, // 2: webhook.v1.TaskChanged.task:type_name -> webhook.v1.Task
-	8, // 3: webhook.v1.LanesChanged.lanes:type_name -> webhook.v1.Lane
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8,  // 0: webhook.v1.DeliveryAccepted.status:type_name -> webhook.v1.Status
+	0,  // 1: webhook.v1.DeliveryRefused.reason:type_name -> webhook.v1.Refusal
+	9,  // 2: webhook.v1.TaskChanged.task:type_name -> webhook.v1.Task
+	10, // 3: webhook.v1.LanesChanged.lanes:type_name -> webhook.v1.Lane
+	11, // 4: webhook.v1.ReplayChanged.replay:type_name -> webhook.v1.Replay
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_events_proto_init() }
@@ -451,7 +561,7 @@ func file_webhook_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_events_proto_rawDesc), len(file_webhook_v1_events_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -378,6 +378,89 @@ func (x *GetLanesReply) GetTotal() uint64 {
 	return 0
 }
 
+// GetReplays asks for the replays that are remembered. The answer is GetReplaysReply.
+type GetReplays struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReplays) Reset() {
+	*x = GetReplays{}
+	mi := &file_webhook_v1_queries_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReplays) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReplays) ProtoMessage() {}
+
+func (x *GetReplays) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_queries_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReplays.ProtoReflect.Descriptor instead.
+func (*GetReplays) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_queries_proto_rawDescGZIP(), []int{6}
+}
+
+// GetReplaysReply answers GetReplays.
+type GetReplaysReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// replays are the newest first.
+	Replays       []*Replay `protobuf:"bytes,1,rep,name=replays,proto3" json:"replays,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReplaysReply) Reset() {
+	*x = GetReplaysReply{}
+	mi := &file_webhook_v1_queries_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReplaysReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReplaysReply) ProtoMessage() {}
+
+func (x *GetReplaysReply) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_queries_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReplaysReply.ProtoReflect.Descriptor instead.
+func (*GetReplaysReply) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_queries_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetReplaysReply) GetReplays() []*Replay {
+	if x != nil {
+		return x.Replays
+	}
+	return nil
+}
+
 var File_webhook_v1_queries_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_queries_proto_rawDesc = "" +
@@ -409,7 +492,11 @@ const file_webhook_v1_queries_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\"M\n" +
 	"\rGetLanesReply\x12&\n" +
 	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x04R\x05totalB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x05total\x18\x02 \x01(\x04R\x05total\"\f\n" +
+	"\n" +
+	"GetReplays\"?\n" +
+	"\x0fGetReplaysReply\x12,\n" +
+	"\areplays\x18\x01 \x03(\v2\x12.webhook.v1.ReplayR\areplaysB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_queries_proto_rawDescOnce sync.Once
@@ -423,25 +510,29 @@ func file_webhook_v1_queries_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_queries_proto_rawDescData
 }
 
-var file_webhook_v1_queries_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_webhook_v1_queries_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_webhook_v1_queries_proto_goTypes = []any{
-	(*GetTask)(nil),        // 0: webhook.v1.GetTask
-	(*GetTaskReply)(nil),   // 1: webhook.v1.GetTaskReply
-	(*GetCounts)(nil),      // 2: webhook.v1.GetCounts
-	(*GetCountsReply)(nil), // 3: webhook.v1.GetCountsReply
-	(*GetLanes)(nil),       // 4: webhook.v1.GetLanes
-	(*GetLanesReply)(nil),  // 5: webhook.v1.GetLanesReply
-	(*Task)(nil),           // 6: webhook.v1.Task
-	(*Lane)(nil),           // 7: webhook.v1.Lane
+	(*GetTask)(nil),         // 0: webhook.v1.GetTask
+	(*GetTaskReply)(nil),    // 1: webhook.v1.GetTaskReply
+	(*GetCounts)(nil),       // 2: webhook.v1.GetCounts
+	(*GetCountsReply)(nil),  // 3: webhook.v1.GetCountsReply
+	(*GetLanes)(nil),        // 4: webhook.v1.GetLanes
+	(*GetLanesReply)(nil),   // 5: webhook.v1.GetLanesReply
+	(*GetReplays)(nil),      // 6: webhook.v1.GetReplays
+	(*GetReplaysReply)(nil), // 7: webhook.v1.GetReplaysReply
+	(*Task)(nil),            // 8: webhook.v1.Task
+	(*Lane)(nil),            // 9: webhook.v1.Lane
+	(*Replay)(nil),          // 10: webhook.v1.Replay
 }
 var file_webhook_v1_queries_proto_depIdxs = []int32{
-	6, // 0: webhook.v1.GetTaskReply.task:type_name -> webhook.v1.Task
-	7, // 1: webhook.v1.GetLanesReply.lanes:type_name -> webhook.v1.Lane
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8,  // 0: webhook.v1.GetTaskReply.task:type_name -> webhook.v1.Task
+	9,  // 1: webhook.v1.GetLanesReply.lanes:type_name -> webhook.v1.Lane
+	10, // 2: webhook.v1.GetReplaysReply.replays:type_name -> webhook.v1.Replay
+	3,  // [3:3] is the sub-list for method output_type
+	3,  // [3:3] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_queries_proto_init() }
@@ -456,7 +547,7 @@ func file_webhook_v1_queries_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_queries_proto_rawDesc), len(file_webhook_v1_queries_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

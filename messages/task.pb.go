@@ -173,6 +173,63 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_webhook_v1_task_proto_rawDescGZIP(), []int{1}
 }
 
+// ReplayState is where a replay stands.
+type ReplayState int32
+
+const (
+	// Invalid.
+	ReplayState_REPLAY_STATE_UNSPECIFIED ReplayState = 0
+	// Tasks are still to be replayed.
+	ReplayState_REPLAY_STATE_RUNNING ReplayState = 1
+	// Final: every task was asked to run again.
+	ReplayState_REPLAY_STATE_COMPLETED ReplayState = 2
+	// Final: stopped on request.
+	ReplayState_REPLAY_STATE_CANCELLED ReplayState = 3
+)
+
+// Enum value maps for ReplayState.
+var (
+	ReplayState_name = map[int32]string{
+		0: "REPLAY_STATE_UNSPECIFIED",
+		1: "REPLAY_STATE_RUNNING",
+		2: "REPLAY_STATE_COMPLETED",
+		3: "REPLAY_STATE_CANCELLED",
+	}
+	ReplayState_value = map[string]int32{
+		"REPLAY_STATE_UNSPECIFIED": 0,
+		"REPLAY_STATE_RUNNING":     1,
+		"REPLAY_STATE_COMPLETED":   2,
+		"REPLAY_STATE_CANCELLED":   3,
+	}
+)
+
+func (x ReplayState) Enum() *ReplayState {
+	p := new(ReplayState)
+	*p = x
+	return p
+}
+
+func (x ReplayState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReplayState) Descriptor() protoreflect.EnumDescriptor {
+	return file_webhook_v1_task_proto_enumTypes[2].Descriptor()
+}
+
+func (ReplayState) Type() protoreflect.EnumType {
+	return &file_webhook_v1_task_proto_enumTypes[2]
+}
+
+func (x ReplayState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReplayState.Descriptor instead.
+func (ReplayState) EnumDescriptor() ([]byte, []int) {
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{2}
+}
+
 // Header is one HTTP header of a delivery as the sender wrote it.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -783,6 +840,233 @@ func (x *Lane) GetWhy() string {
 	return ""
 }
 
+// Filter selects tasks. Empty fields select all.
+type Filter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// statuses are those wanted.
+	Statuses []Status `protobuf:"varint,1,rep,packed,name=statuses,proto3,enum=webhook.v1.Status" json:"statuses,omitempty"`
+	// source must match whole.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// event_type must match whole.
+	EventType string `protobuf:"bytes,3,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// key must match whole.
+	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	// route must match whole.
+	Route string `protobuf:"bytes,5,opt,name=route,proto3" json:"route,omitempty"`
+	// text must occur in the error.
+	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	// from is the earliest time of acceptance, in nanoseconds since 1970.
+	From int64 `protobuf:"varint,7,opt,name=from,proto3" json:"from,omitempty"`
+	// until is the time of acceptance before which they were accepted, in nanoseconds since 1970.
+	Until         int64 `protobuf:"varint,8,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Filter) Reset() {
+	*x = Filter{}
+	mi := &file_webhook_v1_task_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Filter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Filter) ProtoMessage() {}
+
+func (x *Filter) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_task_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Filter.ProtoReflect.Descriptor instead.
+func (*Filter) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Filter) GetStatuses() []Status {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *Filter) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Filter) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *Filter) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Filter) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *Filter) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Filter) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Filter) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// Replay is many tasks that run again.
+type Replay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id counts from 1 since the daemon started.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// state says whether it goes on.
+	State ReplayState `protobuf:"varint,2,opt,name=state,proto3,enum=webhook.v1.ReplayState" json:"state,omitempty"`
+	// filter selected the tasks when it started.
+	Filter *Filter `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// rate is how many are replayed in a second; zero means as fast as they can be.
+	Rate float64 `protobuf:"fixed64,4,opt,name=rate,proto3" json:"rate,omitempty"`
+	// total is how many were selected.
+	Total uint64 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
+	// replayed is how many run again.
+	Replayed uint64 `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// refused is how many could not, because they had changed meanwhile.
+	Refused uint64 `protobuf:"varint,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	// started_at is in nanoseconds since 1970.
+	StartedAt int64 `protobuf:"varint,8,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// ended_at is in nanoseconds since 1970; zero while it runs.
+	EndedAt       int64 `protobuf:"varint,9,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replay) Reset() {
+	*x = Replay{}
+	mi := &file_webhook_v1_task_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay) ProtoMessage() {}
+
+func (x *Replay) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_task_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay.ProtoReflect.Descriptor instead.
+func (*Replay) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_task_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Replay) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Replay) GetState() ReplayState {
+	if x != nil {
+		return x.State
+	}
+	return ReplayState_REPLAY_STATE_UNSPECIFIED
+}
+
+func (x *Replay) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *Replay) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Replay) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Replay) GetReplayed() uint64 {
+	if x != nil {
+		return x.Replayed
+	}
+	return 0
+}
+
+func (x *Replay) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *Replay) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *Replay) GetEndedAt() int64 {
+	if x != nil {
+		return x.EndedAt
+	}
+	return 0
+}
+
 var File_webhook_v1_task_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_task_proto_rawDesc = "" +
@@ -849,7 +1133,28 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"\arunning\x18\x05 \x03(\v2\x10.webhook.v1.TaskR\arunning\x12*\n" +
 	"\awaiting\x18\x06 \x03(\v2\x10.webhook.v1.TaskR\awaiting\x12#\n" +
 	"\rwaiting_total\x18\a \x01(\x04R\fwaitingTotal\x12\x10\n" +
-	"\x03why\x18\b \x01(\tR\x03why*\xb5\x01\n" +
+	"\x03why\x18\b \x01(\tR\x03why\"\xd5\x01\n" +
+	"\x06Filter\x12.\n" +
+	"\bstatuses\x18\x01 \x03(\x0e2\x12.webhook.v1.StatusR\bstatuses\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x03 \x01(\tR\teventType\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x14\n" +
+	"\x05route\x18\x05 \x01(\tR\x05route\x12\x12\n" +
+	"\x04text\x18\x06 \x01(\tR\x04text\x12\x12\n" +
+	"\x04from\x18\a \x01(\x03R\x04from\x12\x14\n" +
+	"\x05until\x18\b \x01(\x03R\x05until\"\x8d\x02\n" +
+	"\x06Replay\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x17.webhook.v1.ReplayStateR\x05state\x12*\n" +
+	"\x06filter\x18\x03 \x01(\v2\x12.webhook.v1.FilterR\x06filter\x12\x12\n" +
+	"\x04rate\x18\x04 \x01(\x01R\x04rate\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\x04R\x05total\x12\x1a\n" +
+	"\breplayed\x18\x06 \x01(\x04R\breplayed\x12\x18\n" +
+	"\arefused\x18\a \x01(\x04R\arefused\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\b \x01(\x03R\tstartedAt\x12\x19\n" +
+	"\bended_at\x18\t \x01(\x03R\aendedAt*\xb5\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATUS_QUEUED\x10\x01\x12\x15\n" +
@@ -868,7 +1173,12 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"\x11OUTCOME_TIMED_OUT\x10\x05\x12\x15\n" +
 	"\x11OUTCOME_ABANDONED\x10\x06\x12\x17\n" +
 	"\x13OUTCOME_INTERRUPTED\x10\a\x12\x15\n" +
-	"\x11OUTCOME_CANCELLED\x10\bB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x11OUTCOME_CANCELLED\x10\b*}\n" +
+	"\vReplayState\x12\x1c\n" +
+	"\x18REPLAY_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REPLAY_STATE_RUNNING\x10\x01\x12\x1a\n" +
+	"\x16REPLAY_STATE_COMPLETED\x10\x02\x12\x1a\n" +
+	"\x16REPLAY_STATE_CANCELLED\x10\x03B+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_task_proto_rawDescOnce sync.Once
@@ -882,32 +1192,38 @@ func file_webhook_v1_task_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_task_proto_rawDescData
 }
 
-var file_webhook_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_webhook_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_webhook_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_webhook_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_webhook_v1_task_proto_goTypes = []any{
 	(Status)(0),        // 0: webhook.v1.Status
 	(Outcome)(0),       // 1: webhook.v1.Outcome
-	(*Header)(nil),     // 2: webhook.v1.Header
-	(*Delivery)(nil),   // 3: webhook.v1.Delivery
-	(*Assignment)(nil), // 4: webhook.v1.Assignment
-	(*Attempt)(nil),    // 5: webhook.v1.Attempt
-	(*Task)(nil),       // 6: webhook.v1.Task
-	(*Lane)(nil),       // 7: webhook.v1.Lane
+	(ReplayState)(0),   // 2: webhook.v1.ReplayState
+	(*Header)(nil),     // 3: webhook.v1.Header
+	(*Delivery)(nil),   // 4: webhook.v1.Delivery
+	(*Assignment)(nil), // 5: webhook.v1.Assignment
+	(*Attempt)(nil),    // 6: webhook.v1.Attempt
+	(*Task)(nil),       // 7: webhook.v1.Task
+	(*Lane)(nil),       // 8: webhook.v1.Lane
+	(*Filter)(nil),     // 9: webhook.v1.Filter
+	(*Replay)(nil),     // 10: webhook.v1.Replay
 }
 var file_webhook_v1_task_proto_depIdxs = []int32{
-	2, // 0: webhook.v1.Delivery.headers:type_name -> webhook.v1.Header
-	4, // 1: webhook.v1.Delivery.assignments:type_name -> webhook.v1.Assignment
-	1, // 2: webhook.v1.Attempt.outcome:type_name -> webhook.v1.Outcome
-	0, // 3: webhook.v1.Task.status:type_name -> webhook.v1.Status
-	5, // 4: webhook.v1.Task.attempt_log:type_name -> webhook.v1.Attempt
-	6, // 5: webhook.v1.Task.parts:type_name -> webhook.v1.Task
-	6, // 6: webhook.v1.Lane.running:type_name -> webhook.v1.Task
-	6, // 7: webhook.v1.Lane.waiting:type_name -> webhook.v1.Task
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3,  // 0: webhook.v1.Delivery.headers:type_name -> webhook.v1.Header
+	5,  // 1: webhook.v1.Delivery.assignments:type_name -> webhook.v1.Assignment
+	1,  // 2: webhook.v1.Attempt.outcome:type_name -> webhook.v1.Outcome
+	0,  // 3: webhook.v1.Task.status:type_name -> webhook.v1.Status
+	6,  // 4: webhook.v1.Task.attempt_log:type_name -> webhook.v1.Attempt
+	7,  // 5: webhook.v1.Task.parts:type_name -> webhook.v1.Task
+	7,  // 6: webhook.v1.Lane.running:type_name -> webhook.v1.Task
+	7,  // 7: webhook.v1.Lane.waiting:type_name -> webhook.v1.Task
+	0,  // 8: webhook.v1.Filter.statuses:type_name -> webhook.v1.Status
+	2,  // 9: webhook.v1.Replay.state:type_name -> webhook.v1.ReplayState
+	9,  // 10: webhook.v1.Replay.filter:type_name -> webhook.v1.Filter
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_task_proto_init() }
@@ -920,8 +1236,8 @@ func file_webhook_v1_task_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_task_proto_rawDesc), len(file_webhook_v1_task_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   6,
+			NumEnums:      3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
