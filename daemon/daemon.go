@@ -158,7 +158,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Health: status.Health{Ready: d.readiness.report}, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Health: status.Health{Ready: d.readiness.report}, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})
 	if err != nil {

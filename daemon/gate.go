@@ -36,9 +36,6 @@ func (g *gate) Accept(
 			Reason: messages.Refusal_REFUSAL_DRAINING, RetryAfter: retryStarting, Detail: errStarting.Error(),
 		}, nil
 	}
-	if binding, bound := g.handlers.Lookup(d.GetSource(), d.GetEventType()); bound && binding.MaxAttempts > 0 {
-		d.MaxAttempts = uint32(binding.MaxAttempts)
-	}
 	return t.Accept(ctx, d)
 }
 
@@ -62,7 +59,9 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 	if t == nil {
 		return nil, "", errStarting
 	}
-	query := actors.Query{Source: q.Source, EventType: q.Event, Limit: q.Limit}
+	query := actors.Query{
+		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Limit: q.Limit,
+	}
 	for _, s := range q.Statuses {
 		query.Statuses = append(query.Statuses, task.Status(s))
 	}
@@ -102,4 +101,62 @@ func (g *gate) Retry(ctx context.Context, id string) (*messages.Task, *messages.
 		return t.Retry(ctx, id)
 	}
 	return nil, nil, errStarting
+}
+
+// Move is status.Lanes.
+func (g *gate) Move(ctx context.Context, id string, front bool) (*messages.Task, *messages.TaskRefused, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Move(ctx, id, front)
+	}
+	return nil, nil, errStarting
+}
+
+// Lanes is status.Lanes.
+func (g *gate) Lanes(ctx context.Context, q *messages.GetLanes) (*messages.GetLanesReply, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Lanes(ctx, q)
+	}
+	return nil, errStarting
+}
+
+// PauseLane is status.Lanes.
+func (g *gate) PauseLane(ctx context.Context, c *messages.PauseLane) (*messages.LanesChanged, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.PauseLane(ctx, c)
+	}
+	return nil, errStarting
+}
+
+// StartReplay is status.Replays.
+func (g *gate) StartReplay(
+	ctx context.Context, f *messages.Filter, rate float64,
+) (*messages.Replay, *messages.ReplayRefused, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.StartReplay(ctx, f, rate)
+	}
+	return nil, nil, errStarting
+}
+
+// CancelReplay is status.Replays.
+func (g *gate) CancelReplay(ctx context.Context, id uint64) (*messages.Replay, *messages.ReplayRefused, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.CancelReplay(ctx, id)
+	}
+	return nil, nil, errStarting
+}
+
+// Replays is status.Replays.
+func (g *gate) Replays(ctx context.Context) ([]*messages.Replay, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Replays(ctx)
+	}
+	return nil, errStarting
+}
+
+// CountReplayable is status.Replays.
+func (g *gate) CountReplayable(ctx context.Context, f *messages.Filter) (int, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.CountReplayable(ctx, f)
+	}
+	return 0, errStarting
 }

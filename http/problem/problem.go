@@ -48,6 +48,9 @@ const (
 	BadParameter           // a path or query parameter is not what it has to be
 	TaskNotFound           // no task of that ID
 	TaskConflict           // the task is not in a state for that
+	LaneNotFound           // no lane of that key
+	ReplayNotFound         // no replay of that ID
+	ReplayConflict         // the replay has ended, or too many run
 	kinds                  // how many
 )
 
@@ -85,6 +88,9 @@ var table = [kinds]definition{
 	BadParameter:      {400, "bad-parameter", "bad_parameter", "A parameter is not valid"},
 	TaskNotFound:      {404, "task-not-found", "task_not_found", "There is no such task"},
 	TaskConflict:      {409, "task-conflict", "task_conflict", "The task is not in a state for that"},
+	LaneNotFound:      {404, "lane-not-found", "lane_not_found", "No task has that ordering key"},
+	ReplayNotFound:    {404, "replay-not-found", "replay_not_found", "There is no such replay"},
+	ReplayConflict:    {409, "replay-conflict", "replay_conflict", "Replays are not in a state for that"},
 }
 
 // define returns the row of a kind; what is no kind is a mistake of ours.

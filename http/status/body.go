@@ -25,6 +25,19 @@ type taskBody struct {
 	Error       *string         `json:"error"`
 	Result      json.RawMessage `json:"result"`
 	AttemptLog  []attemptBody   `json:"attempt_log"`
+	Route       string          `json:"route"`
+	ParentID    *string         `json:"parent_id"`
+	Parts       []partBody      `json:"parts"`
+}
+
+// partBody is one route's share of a delivery that several routes want.
+type partBody struct {
+	WebhookID string  `json:"webhook_id"`
+	Route     string  `json:"route"`
+	Key       string  `json:"key"`
+	Status    string  `json:"status"`
+	Attempts  uint32  `json:"attempts"`
+	Error     *string `json:"error"`
 }
 
 // attemptBody is one line of a task's attempt log.
@@ -89,6 +102,15 @@ func newTaskBody(t *messages.Task) taskBody {
 		Error:       optional(t.GetError()),
 		Result:      result(t.GetResult()),
 		AttemptLog:  make([]attemptBody, 0, len(t.GetAttemptLog())),
+		Route:       t.GetRoute(),
+		ParentID:    optional(t.GetParentId()),
+		Parts:       make([]partBody, 0, len(t.GetParts())),
+	}
+	for _, p := range t.GetParts() {
+		body.Parts = append(body.Parts, partBody{
+			WebhookID: p.GetWebhookId(), Route: p.GetRoute(), Key: p.GetKey(), Status: answer.StatusWord(p.GetStatus()),
+			Attempts: p.GetAttempts(), Error: optional(p.GetError()),
+		})
 	}
 	for _, a := range t.GetAttemptLog() {
 		body.AttemptLog = append(body.AttemptLog, attemptBody{

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -13,15 +15,23 @@ import (
 type endpoint uint8
 
 const (
-	nowhere    endpoint = iota
-	health              // GET /healthz
-	readiness           // GET /readyz
-	scrape              // GET /metrics
-	contract            // GET /api/openapi.yaml
-	oneTask             // GET /api/v1/webhook_status/{webhook_id}
-	manyTasks           // GET /api/v1/webhook_statuses
-	cancelTask          // POST /api/v1/tasks/{webhook_id}/cancel
-	retryTask           // POST /api/v1/tasks/{webhook_id}/retry
+	nowhere      endpoint = iota
+	health                // GET /healthz
+	readiness             // GET /readyz
+	scrape                // GET /metrics
+	contract              // GET /api/openapi.yaml
+	oneTask               // GET /api/v1/webhook_status/{webhook_id}
+	manyTasks             // GET /api/v1/webhook_statuses
+	cancelTask            // POST /api/v1/tasks/{webhook_id}/cancel
+	retryTask             // POST /api/v1/tasks/{webhook_id}/retry
+	moveTask              // POST /api/v1/tasks/{webhook_id}/move
+	manyLanes             // GET /api/v1/lanes
+	oneLane               // GET /api/v1/lanes/{key}
+	pauseLane             // POST /api/v1/lanes/{key}/pause
+	resumeLane            // POST /api/v1/lanes/{key}/resume
+	manyReplays           // GET and POST /api/v1/replays
+	oneReplay             // GET /api/v1/replays/{id}
+	cancelReplay          // POST /api/v1/replays/{id}/cancel
 )
 
 const (
@@ -31,6 +41,8 @@ const (
 	contractPath  = "/api/openapi.yaml"
 	manyTasksPath = "/api/v1/webhook_statuses"
 	tasksPrefix   = "/api/v1/tasks/"
+	lanesPath     = "/api/v1/lanes"
+	replaysPath   = "/api/v1/replays"
 )
 
 // Owns says whether a decoded path is the status API's, be there something or not.
@@ -41,8 +53,9 @@ func Owns(path []byte) bool {
 // Probe says whether a path is one that load balancers and supervisors ask: it tells nothing worth a token.
 func Probe(path []byte) bool { return string(path) == healthPath || string(path) == readyPath }
 
-// route finds the endpoint of a decoded path and the ID in it, which may be ill-formed.
-func route(path string) (e endpoint, id string) {
+// route finds the endpoint of a path, as it came, and what names the task, lane or replay in it, decoded, which may be
+// ill-formed. An ordering key may hold slashes: they are escaped in the path.
+func route(path string) (e endpoint, name string) {
 	switch path {
 	case healthPath:
 		return health, ""
@@ -54,36 +67,46 @@ func route(path string) (e endpoint, id string) {
 		return contract, ""
 	case manyTasksPath:
 		return manyTasks, ""
+	case lanesPath:
+		return manyLanes, ""
+	case replaysPath:
+		return manyReplays, ""
 	}
-	if id, ok := strings.CutPrefix(path, answer.StatusPath); ok && segment(id) {
-		return oneTask, id
-	}
-	rest, ok := strings.CutPrefix(path, tasksPrefix)
-	if !ok {
-		return nowhere, ""
-	}
-	if id, ok := strings.CutSuffix(rest, "/cancel"); ok && segment(id) {
-		return cancelTask, id
-	}
-	if id, ok := strings.CutSuffix(rest, "/retry"); ok && segment(id) {
-		return retryTask, id
+	for prefix, actions := range map[string]map[string]endpoint{
+		answer.StatusPath: {"": oneTask},
+		tasksPrefix:       {"cancel": cancelTask, "retry": retryTask, "move": moveTask},
+		lanesPath + "/":   {"": oneLane, "pause": pauseLane, "resume": resumeLane},
+		replaysPath + "/": {"": oneReplay, "cancel": cancelReplay},
+	} {
+		rest, ok := strings.CutPrefix(path, prefix)
+		if !ok {
+			continue
+		}
+		escaped, action, _ := strings.Cut(rest, "/")
+		name, err := url.PathUnescape(escaped)
+		if e, known := actions[action]; known && err == nil && name != "" {
+			return e, name
+		}
 	}
 	return nowhere, ""
 }
 
-// segment says whether a piece of a path is one segment of it.
-func segment(s string) bool { return s != "" && !strings.Contains(s, "/") }
-
-// changes says whether an endpoint is a command.
-func (e endpoint) changes() bool { return e == cancelTask || e == retryTask }
+// methods are those that an endpoint knows, beside OPTIONS.
+func (e endpoint) methods() []string {
+	switch e {
+	case cancelTask, retryTask, moveTask, pauseLane, resumeLane, cancelReplay:
+		return []string{fasthttp.MethodPost}
+	case manyReplays:
+		return []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost}
+	default:
+		return []string{fasthttp.MethodGet, fasthttp.MethodHead}
+	}
+}
 
 // allow answers a method that the endpoint does not know, and OPTIONS; it says whether to go on.
 func allow(ctx *fasthttp.RequestCtx, e endpoint) bool {
-	methods := "GET, HEAD, OPTIONS"
-	fits := ctx.IsGet() || ctx.IsHead()
-	if e.changes() {
-		methods, fits = "POST, OPTIONS", ctx.IsPost()
-	}
+	methods := e.methods()
+	fits := slices.Contains(methods, string(ctx.Method()))
 	switch {
 	case fits:
 		return true
@@ -92,6 +115,6 @@ func allow(ctx *fasthttp.RequestCtx, e endpoint) bool {
 	default:
 		problem.Write(ctx, problem.MethodNotAllowed, "", 0)
 	}
-	ctx.Response.Header.Set(fasthttp.HeaderAllow, methods)
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, strings.Join(append(methods, fasthttp.MethodOptions), ", "))
 	return false
 }

@@ -1,5 +1,5 @@
-// Package status answers questions about tasks and about the daemon, and takes the two commands that an operator has for
-// one task. Its contract is openapi.yaml beside it, which it also serves. It keeps no state of its own.
+// Package status answers questions about tasks, lanes, replays and the daemon, and takes the commands that an operator has
+// for them. Its contract is openapi.yaml beside it, which it also serves. It keeps no state of its own.
 //
 // The one invariant: a GET changes nothing, and what changes something is a POST.
 package status
@@ -26,8 +26,10 @@ import (
 type Query struct {
 	// Statuses are those to show; empty means all.
 	Statuses []messages.Status
-	// Source and Event are exact; empty means all.
-	Source, Event string
+	// Source, Event, Key and Route are exact; empty means all.
+	Source, Event, Key, Route string
+	// Error must occur in the task's error; empty means all.
+	Error string
 	// After is the cursor that the page before gave; empty for the first page.
 	After string
 	// Limit is how many tasks to show, 1 to MaxLimit.
@@ -72,8 +74,10 @@ type Health struct {
 
 // Dependencies are what a Handler works with; all are required.
 type Dependencies struct {
-	// Tasks answers the API.
-	Tasks Tasks
+	// Tasks, Lanes and Replays answer the API.
+	Tasks   Tasks
+	Lanes   Lanes
+	Replays Replays
 	// Health answers /readyz.
 	Health Health
 	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
@@ -104,7 +108,7 @@ func (h *Handler) Drain() { h.draining.Store(true) }
 
 // Handle serves one request for a path that Owns claims. Whether the sender may ask is decided before.
 func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
-	endpoint, id := route(string(ctx.Path()))
+	endpoint, id := route(string(ctx.URI().PathOriginal()))
 	if endpoint == nowhere {
 		problem.Write(ctx, problem.NotFound, "", 0)
 		return
@@ -131,6 +135,32 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 		h.cancel(wait, ctx, id)
 	case retryTask:
 		h.retry(wait, ctx, id)
+	default:
+		h.handleMany(wait, ctx, endpoint, id)
+	}
+}
+
+// handleMany serves what concerns lanes and replays.
+func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e endpoint, name string) {
+	switch e {
+	case moveTask:
+		h.move(wait, ctx, name)
+	case manyLanes:
+		h.lanes(wait, ctx)
+	case oneLane:
+		h.lane(wait, ctx, name)
+	case pauseLane, resumeLane:
+		h.pause(wait, ctx, name, e == pauseLane)
+	case manyReplays:
+		if ctx.IsPost() {
+			h.startReplay(wait, ctx)
+			return
+		}
+		h.replays(wait, ctx)
+	case oneReplay:
+		h.replay(wait, ctx, name)
+	case cancelReplay:
+		h.cancelReplay(wait, ctx, name)
 	}
 }
 

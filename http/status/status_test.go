@@ -101,6 +101,8 @@ type api struct {
 	client  *nethttp.Client
 	router  routers.Router
 	tasks   *tasks
+	lanes   lanes
+	replays replays
 	ready   status.Readiness
 	metrics *metrics.Set
 }
@@ -112,13 +114,15 @@ func newAPI(t *testing.T) *api {
 	a := &api{t: t, tasks: &tasks{}, metrics: metrics.New(), ready: status.Readiness{Ready: true}}
 	a.Handler = status.New(status.Dependencies{
 		Tasks:   a.tasks,
+		Lanes:   &a.lanes,
+		Replays: &a.replays,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,
 		Clock:   clock.NewFake(time.Unix(1700000060, 0)),
 		Log:     log,
 	})
 	listener := fasthttputil.NewInmemoryListener()
-	server := &fasthttp.Server{Handler: a.Handle, NoDefaultServerHeader: true, NoDefaultContentType: true}
+	server := &fasthttp.Server{Handler: a.Handle, StreamRequestBody: true, NoDefaultServerHeader: true, NoDefaultContentType: true}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	transport := &nethttp.Transport{
@@ -157,9 +161,10 @@ func (a *api) contract() routers.Router {
 	return router
 }
 
-func (a *api) send(method, target string) (*nethttp.Response, []byte) {
+func (a *api) send(method, target string, content ...string) (*nethttp.Response, []byte) {
 	a.t.Helper()
-	req, err := nethttp.NewRequestWithContext(a.t.Context(), method, "http://localhost"+target, nil)
+	text := strings.NewReader(strings.Join(content, ""))
+	req, err := nethttp.NewRequestWithContext(a.t.Context(), method, "http://localhost"+target, text)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -176,9 +181,9 @@ func (a *api) send(method, target string) (*nethttp.Response, []byte) {
 }
 
 // call sends a request, holds the answer against the contract and returns its body.
-func (a *api) call(method, target string, want int) []byte {
+func (a *api) call(method, target string, want int, content ...string) []byte {
 	a.t.Helper()
-	resp, body := a.send(method, target)
+	resp, body := a.send(method, target, content...)
 	if resp.StatusCode != want {
 		a.t.Errorf("%s %s: %d %s, want %d", method, target, resp.StatusCode, body, want)
 	}
@@ -214,7 +219,7 @@ func TestOneTask(t *testing.T) {
 		"delivery_id": "d-1", "key": "o/r#1", "error": "it broke", "result": "half done", "attempt_log": [
 			{"number": 1, "started_at": 1700000000, "ended_at": 1700000001, "outcome": "timed_out", "error": "it broke"},
 			{"number": 2, "started_at": 1700000002, "ended_at": null, "outcome": null, "error": null}
-		]}`), &want)
+		], "route": "", "parent_id": null, "parts": []}`), &want)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

@@ -120,22 +120,29 @@ func parseQuery(args *fasthttp.Args) (q Query, err error) {
 			q.Statuses = append(q.Statuses, s)
 		}
 	}
-	if q.Source, err = text(args, "source"); err != nil {
-		return Query{}, err
-	}
-	if q.Event, err = text(args, "event"); err != nil {
-		return Query{}, err
-	}
-	if q.After, err = text(args, "after"); err != nil {
-		return Query{}, err
-	}
-	q.Limit = DefaultLimit
-	if args.Has("limit") {
-		if q.Limit, err = args.GetUint("limit"); err != nil || q.Limit < 1 || q.Limit > MaxLimit {
-			return Query{}, fmt.Errorf("limit: not a number within 1 and %d", MaxLimit)
+	for name, target := range map[string]*string{
+		"source": &q.Source, "event": &q.Event, "key": &q.Key, "route": &q.Route, "error": &q.Error, "after": &q.After,
+	} {
+		if *target, err = text(args, name); err != nil {
+			return Query{}, err
 		}
 	}
+	if q.Limit, err = parseLimit(args); err != nil {
+		return Query{}, err
+	}
 	return q, nil
+}
+
+// parseLimit reads how many are to be shown.
+func parseLimit(args *fasthttp.Args) (int, error) {
+	if !args.Has("limit") {
+		return DefaultLimit, nil
+	}
+	limit, err := args.GetUint("limit")
+	if err != nil || limit < 1 || limit > MaxLimit {
+		return 0, fmt.Errorf("limit: not a number within 1 and %d", MaxLimit)
+	}
+	return limit, nil
 }
 
 // text reads a free parameter of up to maxText bytes of printable ASCII.
