@@ -84,7 +84,9 @@ func TestPauseAndMove(t *testing.T) {
 		}
 	}
 	a.call("POST", "/api/v1/lanes/none/pause", 404)
-	a.call("GET", "/api/v1/lanes/r%231/pause", 405)
+	if resp, _ := a.send("GET", "/api/v1/lanes/r%231/pause"); resp.StatusCode != 405 || resp.Header.Get("Allow") != "POST, OPTIONS" {
+		t.Errorf("GET of a command: %d, %q", resp.StatusCode, resp.Header.Get("Allow"))
+	}
 	a.call("POST", "/api/v1/tasks/0190-a/move?to=front", 200)
 	a.call("POST", "/api/v1/tasks/0190-a/move?to=back", 409)
 	a.call("POST", "/api/v1/tasks/0190-a/move?to=up", 400)
