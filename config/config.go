@@ -68,6 +68,7 @@ type Tasks struct {
 	Grace       Duration `koanf:"grace" doc:"How long after its deadline a handler may take before it is abandoned."`
 	BackoffBase Duration `koanf:"backoff_base" doc:"Upper bound of the first wait between attempts; it doubles."`
 	BackoffCap  Duration `koanf:"backoff_cap" doc:"Upper bound of every wait."`
+	Quarantine  int      `koanf:"quarantine_after" doc:"Panics in a row that make a task a dead letter; -1 for never."`
 	MaxWaiting  int      `koanf:"max_waiting" doc:"Unfinished tasks beyond which deliveries are refused with 503."`
 }
 
@@ -132,6 +133,11 @@ type Handler struct {
 	Type    string   `koanf:"type" doc:"log, forward or exec."`
 	Timeout Duration `koanf:"timeout" doc:"Longest attempt; tasks.timeout when 0."`
 
+	Concurrency int     `koanf:"concurrency" doc:"Attempts of this handler at one time, of all routes; 0 for no bound but NUM_WORKERS."`
+	Rate        float64 `koanf:"rate" doc:"Attempts of this handler that start in a second; 0 for no bound."`
+	Burst       int     `koanf:"burst" doc:"How many may start at once where there is a rate."`
+	Breaker     Breaker `koanf:"breaker"`
+
 	URL              string            `koanf:"url" doc:"forward: where deliveries go."`
 	Headers          map[string]string `koanf:"headers" doc:"forward: headers to add; values may be references."`
 	PassHeaders      []string          `koanf:"pass_headers" doc:"forward: the only headers of the sender that pass."`
@@ -151,13 +157,38 @@ type Handler struct {
 	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good."`
 }
 
-// Route binds a handler to the events of a source. The exact event wins over the event without its action, that over *.
+// Route sends the events of a source to handlers. The first route that matches wins, unless it says to continue.
 type Route struct {
-	Source      string   `koanf:"source" doc:"A source, or * for all."`
-	Event       string   `koanf:"event" doc:"An event type, with or without its action, or * for all."`
-	Handler     string   `koanf:"handler" doc:"A handler."`
+	Name     string   `koanf:"name" doc:"Unique; tasks remember it. Made from source and event when empty."`
+	Source   string   `koanf:"source" doc:"A source, or a glob such as * or {gitea,forgejo}."`
+	Event    string   `koanf:"event" doc:"An event type or a glob; without a dot it also stands for the event with any action."`
+	Events   []string `koanf:"events" doc:"Several of them."`
+	Filter   string   `koanf:"filter" doc:"An expression that must be true, over source, event, key, header(), headers and payload."`
+	Key      string   `koanf:"key" doc:"An expression for the ordering key; the source's own when empty."`
+	Continue bool     `koanf:"continue" doc:"Goes on to the next routes after a match."`
+	Handler  string   `koanf:"handler" doc:"A handler."`
+	Handlers []string `koanf:"handlers" doc:"Several of them; each has its own attempts and outcome."`
+
+	Policy  string   `koanf:"policy" doc:"How tasks of one key relate: parallel, serial, coalesce, debounce or supersede."`
+	Quiet   Duration `koanf:"quiet" doc:"debounce: how long no newer task may have come."`
+	MaxWait Duration `koanf:"max_wait" doc:"debounce: longest wait after the first of a burst; 0 for no bound."`
+
 	Timeout     Duration `koanf:"timeout" doc:"Longest attempt; the handler's when 0."`
+	Deadline    Duration `koanf:"deadline" doc:"When a task fails whatever attempts are left; 0 for never."`
 	MaxAttempts int      `koanf:"max_attempts" doc:"Attempts; MAX_RETRY_ATTEMPTS when 0."`
+	MaxElapsed  Duration `koanf:"max_elapsed" doc:"Longest time until the last automatic attempt starts; 0 for no bound."`
+	BackoffBase Duration `koanf:"backoff_base" doc:"As tasks.backoff_base, which holds when 0."`
+	BackoffCap  Duration `koanf:"backoff_cap" doc:"As tasks.backoff_cap, which holds when 0."`
+
+	Concurrency int     `koanf:"concurrency" doc:"Attempts of this route at one time; 0 for no bound but NUM_WORKERS."`
+	Rate        float64 `koanf:"rate" doc:"Attempts of this route that start in a second; 0 for no bound."`
+	Burst       int     `koanf:"burst" doc:"How many may start at once where there is a rate."`
+}
+
+// Breaker keeps attempts from a handler that fails.
+type Breaker struct {
+	Failures int      `koanf:"failures" doc:"Failures in a row that open it; 0 for no breaker."`
+	OpenFor  Duration `koanf:"open_for" doc:"How long nothing is tried before one probe is."`
 }
 
 // Default returns the configuration before file, environment and flags. It has no source, handler or route.
@@ -175,7 +206,7 @@ func Default() *Config {
 		},
 		Tasks: Tasks{
 			Timeout: Duration(30 * time.Second), Grace: Duration(5 * time.Second),
-			BackoffBase: Duration(time.Second), BackoffCap: Duration(5 * time.Minute), MaxWaiting: 1_000_000,
+			BackoffBase: Duration(time.Second), BackoffCap: Duration(5 * time.Minute), Quarantine: 3, MaxWaiting: 1_000_000,
 		},
 		Journal: Journal{SegmentBytes: 64 << 20, HighWater: 0.9},
 	}

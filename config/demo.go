@@ -25,7 +25,7 @@ func Demo(dataDir string, random io.Reader) (*Config, error) {
 	cfg.DataDir = dataDir
 	cfg.Sources = map[string]Source{"github": {Type: "github", Secret: "file:" + path}}
 	cfg.Handlers = map[string]Handler{"log": {Type: "log"}}
-	cfg.Routes = []Route{{Source: "*", Event: "*", Handler: "log"}}
+	cfg.Routes = []Route{{Name: "all", Source: "*", Event: "*", Handler: "log"}}
 	return cfg, nil
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -89,6 +90,9 @@ func (j *judge) numbers() {
 		if d <= 0 {
 			j.bad(path, "must be above 0")
 		}
+	}
+	if q := c.Tasks.Quarantine; q != -1 && (q < 1 || q > 255) {
+		j.bad("tasks.quarantine_after", "%d is neither -1 nor within 1 and 255", q)
 	}
 	if c.Tasks.BackoffCap < c.Tasks.BackoffBase {
 		j.bad("tasks.backoff_cap", "is below tasks.backoff_base (%v)", c.Tasks.BackoffBase)
@@ -222,6 +226,10 @@ func (j *judge) handler(name string, h *Handler) {
 	default:
 		j.bad(path+".type", "%q is none of log, forward, exec", h.Type)
 	}
+	j.limits(path, h.Concurrency, h.Rate, h.Burst)
+	if h.Breaker.Failures < 0 || (h.Breaker.Failures > 0) != (h.Breaker.OpenFor > 0) {
+		j.bad(path+".breaker", "failures and open_for are above 0 together")
+	}
 	for i, prefix := range h.Allow {
 		if _, err := netip.ParsePrefix(prefix); err != nil {
 			j.bad(fmt.Sprintf("%s.allow[%d]", path, i), "%q is not a network such as 10.0.0.0/8", prefix)
@@ -243,30 +251,87 @@ func (j *judge) references(path string, values map[string]string) {
 	}
 }
 
+// limits checks what bounds the attempts of a route or a handler.
+func (j *judge) limits(path string, concurrency int, rate float64, burst int) {
+	j.within(path+".concurrency", concurrency, 0, 10_000)
+	j.within(path+".burst", burst, 0, 1_000_000)
+	if rate < 0 || rate > 1e6 {
+		j.bad(path+".rate", "%v is not within 0 and 1e6 per second", rate)
+	}
+	if burst > 0 && rate == 0 {
+		j.bad(path+".burst", "goes with a rate only")
+	}
+}
+
 func (j *judge) routes() {
-	seen := make(map[[2]string]int)
-	for i, r := range j.config.Routes {
+	names := make(map[string]int)
+	for i := range j.config.Routes {
+		r := &j.config.Routes[i]
 		path := fmt.Sprintf("routes[%d]", i)
-		if _, known := j.config.Sources[r.Source]; r.Source != "*" && !known {
-			j.bad(path+".source", "there is no source %q", r.Source)
+		j.route(path, r)
+		if first, taken := names[r.Name]; taken {
+			j.bad(path, "has the name %q of routes[%d]: give it a name of its own", r.Name, first)
 		}
-		if _, known := j.config.Handlers[r.Handler]; !known {
-			j.bad(path+".handler", "there is no handler %q", r.Handler)
-		}
-		switch {
-		case r.Event == "":
-			j.bad(path+".event", "empty; use * for all")
-		case r.Source == "*" && r.Event != "*":
-			j.bad(path+".source", "* goes with event * only: an event type means something only at its source")
-		}
-		j.within(path+".max_attempts", r.MaxAttempts, 0, 65_535)
-		pair := [2]string{r.Source, r.Event}
-		if first, taken := seen[pair]; taken {
-			j.bad(path, "never used: routes[%d] binds source %q and event %q already", first, r.Source, r.Event)
-		}
-		seen[pair] = i
+		names[r.Name] = i
 	}
 	if len(j.config.Routes) == 0 {
 		j.warn("routes: none is configured; every delivery is answered and ignored")
 	}
+}
+
+// route checks one route and fills in its name and its lists.
+func (j *judge) route(path string, r *Route) {
+	switch {
+	case r.Event != "" && len(r.Events) > 0:
+		j.bad(path+".events", "goes without event")
+	case r.Event == "" && len(r.Events) == 0:
+		j.bad(path+".event", "empty; use * for all")
+	case r.Event != "":
+		r.Events = []string{r.Event}
+	}
+	switch {
+	case r.Handler != "" && len(r.Handlers) > 0:
+		j.bad(path+".handlers", "goes without handler")
+	case r.Handler != "":
+		r.Handlers = []string{r.Handler}
+	}
+	if len(r.Handlers) == 0 {
+		j.bad(path+".handler", "empty")
+	}
+	for _, h := range r.Handlers {
+		if _, known := j.config.Handlers[h]; !known {
+			j.bad(path+".handler", "there is no handler %q", h)
+		}
+	}
+	if _, known := j.config.Sources[r.Source]; !known && !strings.ContainsAny(r.Source, "*?{") {
+		j.bad(path+".source", "there is no source %q", r.Source)
+	}
+	if r.Name == "" {
+		r.Name = routeName(r)
+	}
+	j.within(path+".max_attempts", r.MaxAttempts, 0, 65_535)
+	j.limits(path, r.Concurrency, r.Rate, r.Burst)
+	j.oneOf(path+".policy", r.Policy, "", "parallel", "serial", "coalesce", "debounce", "supersede")
+	if (r.Policy == "debounce") != (r.Quiet > 0) {
+		j.bad(path+".quiet", "goes with policy debounce, and that with it")
+	}
+	if r.MaxWait > 0 && r.MaxWait < r.Quiet {
+		j.bad(path+".max_wait", "is below quiet (%v)", r.Quiet)
+	}
+	if base, most := cmp.Or(r.BackoffBase, j.config.Tasks.BackoffBase), cmp.Or(r.BackoffCap, j.config.Tasks.BackoffCap); most < base {
+		j.bad(path+".backoff_cap", "%v is below backoff_base (%v)", most, base)
+	}
+}
+
+// routeName makes a name of source and event, in which what no name may hold is a dash: github.push.
+func routeName(r *Route) string {
+	text := r.Source + "." + strings.Join(r.Events, "-")
+	text = strings.ReplaceAll(strings.ToLower(text), "*", "any")
+	name := strings.Map(func(c rune) rune {
+		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) {
+			return c
+		}
+		return '-'
+	}, text)
+	return name[:min(len(name), 64)]
 }

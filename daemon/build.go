@@ -60,38 +60,6 @@ func sourceConfig(name string, s config.Source) source.Config {
 	return c
 }
 
-// handlers builds every configured handler and binds them by the routes. Those of an embedding program are
-// bound beside them.
-func (d *daemon) handlers() (*handler.Mux, error) {
-	built := make(map[string]handler.Handler)
-	for _, name := range slices.Sorted(maps.Keys(d.config.Handlers)) {
-		h, err := d.handler(d.config.Handlers[name])
-		if err != nil {
-			return nil, fmt.Errorf("handlers.%s: %w", name, err)
-		}
-		built[name] = h
-	}
-	mux := handler.NewMux()
-	for i, r := range d.config.Routes {
-		timeout := r.Timeout
-		if timeout == 0 {
-			timeout = d.config.Handlers[r.Handler].Timeout
-		}
-		err := mux.Register(r.Source, r.Event, handler.Binding{
-			Name: r.Handler, Handler: built[r.Handler], Timeout: time.Duration(timeout), MaxAttempts: r.MaxAttempts,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("routes[%d]: %w", i, err)
-		}
-	}
-	for _, b := range d.options.Bindings {
-		if err := mux.Register(b.Source, b.EventType, b.Binding); err != nil {
-			return nil, err
-		}
-	}
-	return mux, nil
-}
-
 func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
 	switch h.Type {
 	case "log":
@@ -163,7 +131,8 @@ func (d *daemon) actorsConfig() actors.Config {
 		Workers: c.NumWorkers, MaxAttempts: c.MaxRetryAttempts,
 		AttemptTimeout: time.Duration(c.Tasks.Timeout), Grace: time.Duration(c.Tasks.Grace),
 		BackoffBase: time.Duration(c.Tasks.BackoffBase), BackoffCap: time.Duration(c.Tasks.BackoffCap),
-		MaxWaiting: c.Tasks.MaxWaiting, MaxFinished: c.MaxTasks, CleanupAge: time.Duration(c.CleanupAge),
+		QuarantineAfter: c.Tasks.Quarantine,
+		MaxWaiting:      c.Tasks.MaxWaiting, MaxFinished: c.MaxTasks, CleanupAge: time.Duration(c.CleanupAge),
 		SnapshotInterval: time.Duration(c.PersistenceInterval),
 	}
 }

@@ -88,11 +88,11 @@ type daemon struct {
 }
 
 func (d *daemon) start(ctx context.Context) error {
-	mux, err := d.handlers()
+	routing, err := d.routing()
 	if err != nil {
 		return err
 	}
-	d.gate = &gate{handlers: mux}
+	d.gate = &gate{routing: routing}
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (d *daemon) start(ctx context.Context) error {
 	tasks, waiting := state.Tasks(), state.Waiting()
 	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
 		Journal: opened.journal, Snapshots: opened.snapshots, Export: opened.export,
-		Handlers: mux, Metrics: d.metrics, Clock: d.clock,
+		Handlers: routing, Routes: routing.routes, Metrics: d.metrics, Clock: d.clock,
 		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log),
 	}, state)
 	if err != nil {
@@ -152,13 +152,14 @@ func (d *daemon) listen(ctx context.Context) error {
 		return err
 	}
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d.gate, Wanted: d.gate.wanted, Clock: d.clock, Metrics: d.metrics, Log: d.log,
+		Acceptor: d.gate, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Health: status.Health{Ready: d.readiness.report}, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Health: status.Health{Ready: d.readiness.report},
+			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})
 	if err != nil {

@@ -20,8 +20,8 @@ const retryStarting = 2
 // gate stands between the listeners, which are open from the first moment, and the troupe, which is there only after
 // recovery: before it opens, deliveries are refused and questions fail. It is safe for use by many goroutines.
 type gate struct {
-	troupe   atomic.Pointer[actors.Troupe]
-	handlers actors.Handlers
+	troupe  atomic.Pointer[actors.Troupe]
+	routing *routing
 }
 
 func (g *gate) open(t *actors.Troupe) { g.troupe.Store(t) }
@@ -37,12 +37,6 @@ func (g *gate) Accept(
 		}, nil
 	}
 	return t.Accept(ctx, d)
-}
-
-// wanted is ingress.Wanted.
-func (g *gate) wanted(source, eventType string) bool {
-	_, bound := g.handlers.Lookup(source, eventType)
-	return bound
 }
 
 // Get is status.Tasks.

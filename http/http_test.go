@@ -93,7 +93,7 @@ func newDaemon(t *testing.T, cfg http.Config) *daemon {
 		taken:   make(chan *messages.Delivery, 16),
 	}
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d, Wanted: func(string, string) bool { return true }, Clock: d.clock, Metrics: d.metrics, Log: log,
+		Acceptor: d, Router: func(*messages.Delivery) bool { return true }, Clock: d.clock, Metrics: d.metrics, Log: log,
 	})
 	table, err := ingress.NewTable(cfg.Ingress(), []ingress.Entry{
 		{Name: "shop", Source: tokenSource{}, Aliases: []string{"/hook"}},

@@ -11,6 +11,8 @@ type Ingress struct {
 	Rejected Counters
 	// Ignored counts verified deliveries that no handler wants {source}.
 	Ignored Counters
+	// RouteErrors counts expressions that failed on a delivery, which then did not match {route}.
+	RouteErrors Counters
 	// AckSeconds is from the last byte of a request to its 2xx {source}.
 	AckSeconds Histograms
 	// InflightRequests is how many requests are being read or wait for their answer.
@@ -29,6 +31,8 @@ func newIngress(d *declarer) Ingress {
 			"Requests refused with nothing stored, by source and reason.", "source", "reason"),
 		Ignored: d.counters("ingress_ignored_total",
 			"Verified deliveries that no handler wants.", "source"),
+		RouteErrors: d.counters("ingress_route_errors_total",
+			"Expressions of routes that failed on a delivery, which then did not match.", "route"),
 		AckSeconds: d.histograms("ingress_ack_seconds",
 			"Time from the last byte of a delivery to its 2xx answer, the journal's sync included.",
 			fastBuckets(), "source"),

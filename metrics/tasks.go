@@ -28,6 +28,8 @@ type Tasks struct {
 	Tasks Gauges
 	// OldestWaitingSeconds is the age of the oldest task that is not final; zero when there is none.
 	OldestWaitingSeconds prometheus.Gauge
+	// BreakerOpen is 1 while nothing is let through to a handler, 0.5 while a probe decides, else 0 {handler}.
+	BreakerOpen Gauges
 	// MailboxDepth is how many messages wait {actor}; the name is that of a fixed actor, never of one task.
 	MailboxDepth Gauges
 }
@@ -51,6 +53,8 @@ func newTasks(d *declarer) Tasks {
 		Tasks:          d.gauges("tasks", "Tasks remembered, by status.", "status"),
 		OldestWaitingSeconds: d.gauge("tasks_oldest_waiting_seconds",
 			"Age of the oldest task that is not final; zero when none waits."),
+		BreakerOpen: d.gauges("tasks_breaker_open",
+			"1 while a handler's breaker is open, 0.5 while a probe decides, else 0.", "handler"),
 		MailboxDepth: d.gauges("tasks_mailbox_depth", "Messages that wait for an actor.", "actor"),
 	}
 }

@@ -195,14 +195,16 @@ func (t *Table) Names() []string {
 	return names
 }
 
-// MatchesEvent says whether any route matches source and event type by its globs, whatever its filter says.
-func (t *Table) MatchesEvent(source, eventType string) bool {
+// Fallback returns the first assignment of the first route without a filter that matches source and event type: where a
+// task goes whose own route is gone.
+func (t *Table) Fallback(source, eventType string) (name string, ok bool) {
 	for i := range t.routes {
-		if t.routes[i].source.match(source) && t.routes[i].events.match(eventType) {
-			return true
+		r := &t.routes[i]
+		if r.filter == nil && r.source.match(source) && r.events.match(eventType) {
+			return r.assignments("")[0].Name, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // verdict is what a route makes of a delivery.
@@ -249,13 +251,17 @@ func (r *compiled) judge(f *facts) (v verdict) {
 func (r *compiled) assignments(key string) []Assignment {
 	list := make([]Assignment, len(r.Handlers))
 	for i, h := range r.Handlers {
-		name := r.Name
-		if len(r.Handlers) > 1 {
-			name += "/" + h
-		}
-		list[i] = Assignment{Name: name, Route: r.Name, Handler: h, Key: key}
+		list[i] = Assignment{Name: Name(r.Name, h, len(r.Handlers)), Route: r.Name, Handler: h, Key: key}
 	}
 	return list
+}
+
+// Name is the name of an assignment of a route with so many handlers.
+func Name(route, handler string, handlers int) string {
+	if handlers == 1 {
+		return route
+	}
+	return route + "/" + handler
 }
 
 // keyText is a key as text: a number or a truth value as it is written, nothing for nil.

@@ -142,8 +142,11 @@ func TestFirstMatchWinsUnlessItContinues(t *testing.T) {
 	if got, want := routes.Names(), []string{"a", "b/log", "b/review", "c", "d", "e"}; !slices.Equal(got, want) {
 		t.Errorf("names %v, want %v", got, want)
 	}
-	if !routes.MatchesEvent("github", "push") || table(t, route.Config{Source: "x"}).MatchesEvent("github", "push") {
-		t.Error("MatchesEvent is wrong")
+	if name, ok := routes.Fallback("github", "pull_request.closed"); !ok || name != "b/log" {
+		t.Errorf("falls back to %q, %t", name, ok)
+	}
+	if name, ok := table(t, route.Config{Filter: "true"}).Fallback("github", "push"); ok {
+		t.Errorf("falls back to %q, which has a filter", name)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
 )
 
@@ -36,7 +37,7 @@ func TestClientAddress(t *testing.T) {
 			log.SetOutput(io.Discard)
 			cfg := ingress.Config{TrustedProxies: ingress.Prefixes{netip.MustParsePrefix("10.0.0.0/16")}}
 			in := ingress.New(cfg, ingress.Dependencies{
-				Acceptor: &lastDelivery{}, Wanted: func(string, string) bool { return true },
+				Acceptor: &lastDelivery{}, Router: func(*messages.Delivery) bool { return true },
 				Clock: clock.Real{}, Metrics: metrics.New(), Log: log,
 			})
 			src := &lastRequest{}

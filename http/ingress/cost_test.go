@@ -48,7 +48,7 @@ func bare(tb testing.TB) (*ingress.Ingress, *lastRequest, *lastDelivery) {
 	log.SetOutput(io.Discard)
 	acceptor, src := &lastDelivery{}, &lastRequest{}
 	in := ingress.New(ingress.Config{}, ingress.Dependencies{
-		Acceptor: acceptor, Wanted: func(string, string) bool { return true },
+		Acceptor: acceptor, Router: func(*messages.Delivery) bool { return true },
 		Clock: clock.Real{}, Metrics: metrics.New(), Log: log,
 	})
 	table, err := ingress.NewTable(ingress.Config{}, []ingress.Entry{{Name: "shop", Source: src}})

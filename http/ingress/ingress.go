@@ -28,15 +28,15 @@ type Acceptor interface {
 	Accept(ctx context.Context, d *messages.Delivery) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error)
 }
 
-// Wanted says whether any handler wants an event of a source. It must not block.
-type Wanted func(source, eventType string) bool
+// Router assigns a verified delivery to those that want it, and says whether anybody does. It must not block.
+type Router func(d *messages.Delivery) (wanted bool)
 
 // Dependencies are what an Ingress works with; all are required.
 type Dependencies struct {
 	// Acceptor takes the deliveries.
 	Acceptor Acceptor
-	// Wanted is asked before the Acceptor.
-	Wanted Wanted
+	// Router is asked before the Acceptor.
+	Router Router
 	// Clock stamps deliveries and judges signed time stamps.
 	Clock clock.Clock
 	// Metrics are counted here only in their Ingress group.
@@ -138,30 +138,32 @@ func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, req *source.Req
 		in.refuse(ctx, route, malformed(err))
 		return
 	}
-	switch {
-	case delivery.Answer != nil:
+	if delivery.Answer != nil {
 		writeAnswer(ctx, delivery.Answer)
-	case !in.deps.Wanted(route.name, delivery.EventType):
-		in.ignore(ctx, route, req, &delivery)
-	default:
-		in.submit(ctx, route, req, &delivery)
+		return
 	}
-}
-
-// submit hands the delivery over and answers with what became of it.
-func (in *Ingress) submit(ctx *fasthttp.RequestCtx, route *route, req *source.Request, d *source.Delivery) {
-	wait, cancel := context.WithTimeout(context.Background(), in.cfg.AnswerTimeout)
-	defer cancel()
-	accepted, refused, err := in.deps.Acceptor.Accept(wait, &messages.Delivery{
+	message := &messages.Delivery{
 		Source:      route.name,
-		EventType:   d.EventType,
-		DeliveryId:  d.DeliveryID,
-		Key:         d.Key,
+		EventType:   delivery.EventType,
+		DeliveryId:  delivery.DeliveryID,
+		Key:         delivery.Key,
 		ReceivedAt:  req.ReceivedAt.UnixNano(),
 		Headers:     keptHeaders(req.Header, route.sensitive, in.cfg.MaxStoredHeaderBytes),
 		Body:        req.Body,
 		MaxAttempts: route.maxAttempts,
-	})
+	}
+	if !in.deps.Router(message) {
+		in.ignore(ctx, route, req, &delivery)
+		return
+	}
+	in.submit(ctx, route, req, message)
+}
+
+// submit hands the delivery over and answers with what became of it.
+func (in *Ingress) submit(ctx *fasthttp.RequestCtx, route *route, req *source.Request, d *messages.Delivery) {
+	wait, cancel := context.WithTimeout(context.Background(), in.cfg.AnswerTimeout)
+	defer cancel()
+	accepted, refused, err := in.deps.Acceptor.Accept(wait, d)
 	switch {
 	case err != nil:
 		in.refuse(ctx, route, &refusal{kind: problem.NoAnswer, cause: err.Error(), retryAfter: 1})

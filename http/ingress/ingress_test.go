@@ -115,7 +115,7 @@ func newWorld(t *testing.T, cfg ingress.Config, src source.Source) *world {
 	}
 	w.Ingress = ingress.New(cfg, ingress.Dependencies{
 		Acceptor: w.acceptor,
-		Wanted:   func(_, event string) bool { return event != "pushunwanted" },
+		Router:   func(d *messages.Delivery) bool { return d.GetEventType() != "pushunwanted" },
 		Clock:    w.clock, Metrics: w.metrics, Log: log,
 	})
 	w.setTable(cfg, ingress.Entry{Name: "shop", Source: src, MaxAttempts: 4, Aliases: []string{"/hook"}})

@@ -1,0 +1,181 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
+
+	"github.com/hooktroupe/hooktroupe/actors"
+	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/internal/logfield"
+	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/route"
+	"github.com/hooktroupe/hooktroupe/schedule"
+	"github.com/hooktroupe/hooktroupe/schedule/breaker"
+)
+
+// routing says who works a delivery: the handlers that an embedding program has bound, and for the rest the configured
+// routes. It is read-only and safe for concurrent use.
+type routing struct {
+	table    *route.Table
+	routes   []actors.Route
+	bindings map[string]handler.Binding // by the name of the assignment
+	embedded *handler.Mux
+	metrics  *metrics.Set
+	log      *logrus.Logger
+	warn     *rate.Sometimes
+}
+
+// routing builds every configured handler and route.
+func (d *daemon) routing() (*routing, error) {
+	r := &routing{
+		bindings: make(map[string]handler.Binding), embedded: handler.NewMux(), metrics: d.metrics, log: d.log,
+		warn: &rate.Sometimes{First: 1, Interval: time.Second},
+	}
+	built := make(map[string]handler.Handler)
+	gates := make(map[string]*schedule.Gate)
+	for _, name := range slices.Sorted(maps.Keys(d.config.Handlers)) {
+		h, err := d.handler(d.config.Handlers[name])
+		if err != nil {
+			return nil, fmt.Errorf("handlers.%s: %w", name, err)
+		}
+		built[name], gates[name] = h, d.handlerGate(name)
+	}
+	if err := r.compile(d.config.Routes); err != nil {
+		return nil, err
+	}
+	for _, c := range d.config.Routes {
+		gate := schedule.NewGate("route "+c.Name, schedule.Limits{Concurrency: c.Concurrency, Rate: c.Rate, Burst: c.Burst})
+		for _, name := range c.Handlers {
+			made, err := d.route(c, name, built[name], gate, gates[name])
+			if err != nil {
+				return nil, fmt.Errorf("routes: %s: %w", c.Name, err)
+			}
+			r.routes = append(r.routes, made)
+			r.bindings[made.Name] = made.Binding
+		}
+	}
+	for _, b := range d.options.Bindings {
+		if err := r.embedded.Register(b.Source, b.EventType, b.Binding); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// compile makes the table.
+func (r *routing) compile(routes []config.Route) (err error) {
+	configs := make([]route.Config, len(routes))
+	for i, c := range routes {
+		configs[i] = route.Config{
+			Name: c.Name, Source: c.Source, Events: c.Events, Filter: c.Filter, Key: c.Key, Continue: c.Continue,
+			Handlers: c.Handlers,
+		}
+	}
+	r.table, err = route.New(configs)
+	return err
+}
+
+// route is one route to one of its handlers.
+func (d *daemon) route(
+	c config.Route, name string, h handler.Handler, gates ...*schedule.Gate,
+) (actors.Route, error) {
+	policy, err := schedule.ParsePolicy(c.Policy)
+	if err != nil {
+		return actors.Route{}, err
+	}
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = d.config.Handlers[name].Timeout
+	}
+	return actors.Route{
+		Route: schedule.Route{
+			Name: route.Name(c.Name, name, len(c.Handlers)), Policy: policy,
+			Quiet: time.Duration(c.Quiet), MaxWait: time.Duration(c.MaxWait), Gates: gates,
+		},
+		Binding: handler.Binding{
+			Name: name, Handler: h, Timeout: time.Duration(timeout), MaxAttempts: c.MaxAttempts,
+		},
+		BackoffBase: time.Duration(c.BackoffBase), BackoffCap: time.Duration(c.BackoffCap),
+		MaxElapsed: time.Duration(c.MaxElapsed), Deadline: time.Duration(c.Deadline),
+	}, nil
+}
+
+// handlerGate limits the attempts of a handler, of all routes. Where nothing is configured and there are other handlers,
+// one worker is left for them, so that a handler that hangs does not hold up the rest.
+func (d *daemon) handlerGate(name string) *schedule.Gate {
+	h := d.config.Handlers[name]
+	limits := schedule.Limits{Concurrency: h.Concurrency, Rate: h.Rate, Burst: h.Burst}
+	if limits.Concurrency == 0 && len(d.config.Handlers) > 1 {
+		limits.Concurrency = max(1, d.config.NumWorkers-1)
+	}
+	if h.Breaker.Failures > 0 {
+		log := d.log.WithField(logfield.Handler, name)
+		gauge := d.metrics.Tasks.BreakerOpen.With(name)
+		gauge.Set(0)
+		limits.Breaker = breaker.New(breaker.Config{
+			Failures: h.Breaker.Failures, OpenFor: time.Duration(h.Breaker.OpenFor),
+			Changed: func(state string) {
+				gauge.Set(map[string]float64{"open": 1, "half-open": 0.5}[state])
+				log.WithField("state", state).Warn("the breaker of a handler changed")
+			},
+		})
+	}
+	return schedule.NewGate("handler "+name, limits)
+}
+
+// assign is ingress.Router.
+func (r *routing) assign(d *messages.Delivery) bool {
+	if _, bound := r.embedded.Lookup(d.GetSource(), d.GetEventType()); bound {
+		return true
+	}
+	assignments, errs := r.table.Route(describe(d))
+	for _, err := range errs {
+		r.failed(d, err)
+	}
+	for _, a := range assignments {
+		d.Assignments = append(d.Assignments, &messages.Assignment{Route: a.Name, Key: a.Key})
+	}
+	return len(assignments) > 0
+}
+
+// describe is a delivery as routes see it.
+func describe(d *messages.Delivery) *route.Delivery {
+	facts := &route.Delivery{
+		Source: d.GetSource(), EventType: d.GetEventType(), DeliveryID: d.GetDeliveryId(), Key: d.GetKey(), Body: d.GetBody(),
+		ReceivedAt: time.Unix(0, d.GetReceivedAt()), Headers: make([]route.Header, len(d.GetHeaders())),
+	}
+	for i, h := range d.GetHeaders() {
+		facts.Headers[i] = route.Header{Name: h.GetName(), Value: h.GetValue()}
+	}
+	return facts
+}
+
+// failed counts an expression that failed, and logs one a second.
+func (r *routing) failed(d *messages.Delivery, err error) {
+	var failed *route.Error
+	if errors.As(err, &failed) {
+		r.metrics.Ingress.RouteErrors.With(failed.Route).Inc()
+	}
+	r.warn.Do(func() {
+		r.log.WithFields(logrus.Fields{
+			logfield.Source: d.GetSource(), logfield.Error: err.Error(),
+		}).Warn("an expression failed on a delivery, so its route does not match")
+	})
+}
+
+// Lookup is actors.Handlers: it finds the handler of a task that has no route, or whose route is gone.
+func (r *routing) Lookup(source, eventType string) (handler.Binding, bool) {
+	if b, bound := r.embedded.Lookup(source, eventType); bound {
+		return b, true
+	}
+	name, ok := r.table.Fallback(source, eventType)
+	return r.bindings[name], ok
+}
