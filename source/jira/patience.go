@@ -1,0 +1,11 @@
+package jira
+
+import "github.com/hooktroupe/hooktroupe/source"
+
+// Patience is what the sender documents.
+func (*jira) Patience() source.Patience {
+	return source.Patience{
+		Then:     "Jira Cloud retries up to five times and never disables a webhook.",
+		Evidence: "Jira Cloud documentation, Webhooks",
+	}
+}
