@@ -32,6 +32,19 @@ type Task struct {
 	Error       *string         `json:"error"`
 	Result      json.RawMessage `json:"result,omitempty"`
 	AttemptLog  []Attempt       `json:"attempt_log,omitempty"`
+	Route       string          `json:"route,omitempty"`
+	ParentID    *string         `json:"parent_id,omitempty"`
+	Parts       []Part          `json:"parts,omitempty"`
+}
+
+// Part is one route's share of a delivery that several routes want. It is a task with an ID of its own.
+type Part struct {
+	WebhookID string  `json:"webhook_id"`
+	Route     string  `json:"route"`
+	Key       string  `json:"key"`
+	Status    string  `json:"status"`
+	Attempts  int     `json:"attempts"`
+	Error     *string `json:"error"`
 }
 
 // Final says whether nothing more happens to the task by itself.
@@ -62,10 +75,12 @@ type Page struct {
 
 // Query selects tasks; its zero value selects all.
 type Query struct {
-	Statuses      []string
-	Source, Event string
-	After         string
-	Limit         int
+	Statuses                  []string
+	Source, Event, Key, Route string
+	// Error must occur in the task's error.
+	Error string
+	After string
+	Limit int
 }
 
 // Problem is an answer that is a refusal (RFC 9457).
@@ -114,7 +129,9 @@ func (c *Client) List(ctx context.Context, q Query) (*Page, error) {
 	for _, status := range q.Statuses {
 		values.Add("status", status)
 	}
-	for name, value := range map[string]string{"source": q.Source, "event": q.Event, "after": q.After} {
+	for name, value := range map[string]string{
+		"source": q.Source, "event": q.Event, "key": q.Key, "route": q.Route, "error": q.Error, "after": q.After,
+	} {
 		if value != "" {
 			values.Set(name, value)
 		}
@@ -134,6 +151,13 @@ func (c *Client) Cancel(ctx context.Context, id, reason string) (*Task, error) {
 	}
 	t := &Task{}
 	return t, c.do(ctx, http.MethodPost, path, t)
+}
+
+// Move puts a waiting task in front of its lane, due at once, or behind it, which lets those run that it held.
+func (c *Client) Move(ctx context.Context, id string, front bool) (*Task, error) {
+	to := map[bool]string{true: "front", false: "back"}[front]
+	t := &Task{}
+	return t, c.do(ctx, http.MethodPost, "/api/v1/tasks/"+url.PathEscape(id)+"/move?to="+to, t)
 }
 
 // Retry runs a final task again, or a retrying one at once.
@@ -172,9 +196,17 @@ func (r Receipt) TaskID() string {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, http.NoBody)
+	return c.send(ctx, method, path, nil, into)
+}
+
+// send asks with a body, which may be empty.
+func (c *Client) send(ctx context.Context, method, path string, body []byte, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
+	}
+	if len(body) > 0 {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)

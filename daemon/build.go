@@ -16,28 +16,42 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler/forward"
 	"github.com/hooktroupe/hooktroupe/handler/logger"
 	hthttp "github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/journal/wal"
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/sources"
 )
 
+// Source builds one configured source.
+func Source(cfg *config.Config, name string) (source.Source, error) {
+	s, configured := cfg.Sources[name]
+	if !configured {
+		return nil, fmt.Errorf("sources: there is no %q", name)
+	}
+	construct, known := sources.All()[s.Type]
+	if !known {
+		return nil, fmt.Errorf("sources.%s.type: %q is none of %v", name, s.Type, sources.Types())
+	}
+	return construct(sourceConfig(name, s))
+}
+
 // sources builds every configured source.
 func (d *daemon) sources() ([]ingress.Entry, error) {
-	types := sources.All()
 	var entries []ingress.Entry
 	for _, name := range slices.Sorted(maps.Keys(d.config.Sources)) {
 		s := d.config.Sources[name]
-		construct, known := types[s.Type]
-		if !known {
-			return nil, fmt.Errorf("sources.%s.type: %q is none of %v", name, s.Type, sources.Types())
+		built, err := Source(d.config, name)
+		if err != nil {
+			return nil, err
 		}
-		built, err := construct(sourceConfig(name, s))
+		allow, err := clientaddr.ParsePrefixes("sources."+name+".allow", s.Allow)
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, ingress.Entry{
 			Name: name, Source: built, MaxBodyBytes: int(s.MaxBodyBytes), Aliases: s.Aliases,
+			Allow: allow, Rate: float64(s.Rate), Burst: s.Burst,
 		})
 	}
 	return entries, nil
@@ -110,7 +124,8 @@ func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
 func (d *daemon) httpConfig() hthttp.Config {
 	h := d.config.HTTP
 	c := hthttp.Config{
-		Listen: h.Listen, AdminListen: h.AdminListen, AllowedHosts: h.AllowedHosts, TrustedProxies: h.TrustedProxies,
+		Listen: h.Listen, AdminListen: h.AdminListen, AllowedHosts: h.AllowedHosts,
+		ClientAddress: h.ClientAddress, TrustedProxies: h.TrustedProxies,
 		TLSCert: h.TLS.Cert, TLSKey: h.TLS.Key,
 		MaxBodyBytes: int(h.MaxBodyBytes), MaxHeaderBytes: int(h.MaxHeaderBytes),
 		MaxConnections: h.MaxConnections, MaxConnectionsPerIP: h.MaxConnectionsPerIP,

@@ -70,6 +70,13 @@ func (d *daemon) routing() (*routing, error) {
 	return r, nil
 }
 
+// Routes compiles the routes of a configuration.
+func Routes(cfg *config.Config) (*route.Table, error) {
+	r := &routing{}
+	err := r.compile(cfg.Routes)
+	return r.table, err
+}
+
 // compile makes the table.
 func (r *routing) compile(routes []config.Route) (err error) {
 	configs := make([]route.Config, len(routes))

@@ -3,7 +3,10 @@
 //	hooktroupe serve                     run the daemon; without a configuration file, a demo on loopback
 //	hooktroupe send --source github      send a signed sample delivery, as the forge would
 //	hooktroupe status ID                 show one task
-//	hooktroupe tasks list|show|retry|cancel
+//	hooktroupe tasks list|show|retry|cancel|move
+//	hooktroupe lanes list|show|pause|resume
+//	hooktroupe replay                    run dead letters again
+//	hooktroupe route --source github     say where a delivery would go, and why
 //	hooktroupe config check|show
 //	hooktroupe journal inspect|verify|repair DIR
 //	hooktroupe sources                   list the types of sources
@@ -97,7 +100,7 @@ func newRoot(t *terminal) *cobra.Command {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		newServe(t), newSend(t), newStatus(t), newTasks(t), newConfig(t), newJournal(t), newSources(t), newVersion(t))
+		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newConfig(t), newJournal(t), newSources(t), newVersion(t))
 	return root
 }
 

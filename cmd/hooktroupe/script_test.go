@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -70,10 +71,41 @@ func standIn(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"webhook_id":"`+taskID+`","status":"queued"}`)
 	case "/webhooks/full":
 		refuse(w, http.StatusServiceUnavailable, "Too many tasks wait")
-	case "/api/v1/webhook_status/" + taskID, "/api/v1/tasks/" + taskID + "/retry":
+	case "/api/v1/webhook_status/" + taskID, "/api/v1/tasks/" + taskID + "/retry", "/api/v1/tasks/" + taskID + "/move":
 		_, _ = io.WriteString(w, taskJSON)
 	case "/api/v1/webhook_statuses":
 		_, _ = io.WriteString(w, `{"webhooks":[`+taskJSON+`],"count":1,"next":"`+taskID+`"}`)
+	default:
+		standInForMany(w, r, string(body))
+	}
+}
+
+const laneTaskJSON = `{"position":1,"webhook_id":"` + taskID + `","status":"retrying","source":"github","event_type":"push",` +
+	`"created_at":"2026-01-31T12:00:00Z","due_at":"2026-01-31T12:05:00Z","attempts":1,"error":"away"}`
+
+const laneJSON = `{"lanes":[{"route":"reviews","key":"o/r#1","policy":"serial","paused":false,` +
+	`"why":"task x waits for its next attempt","waiting_total":7,"running":[],"waiting":[` + laneTaskJSON + `]}],"total":1}`
+
+// standInForMany answers about the lane o/r#1 and the replay 7.
+func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
+	replay := `{"id":"7","state":"completed","filter":{},"rate":0,"total":42,"replayed":41,"refused":1,` +
+		`"started_at":"2026-01-31T12:00:00Z","ended_at":"2026-01-31T12:00:01Z"}`
+	switch r.Method + " " + r.URL.EscapedPath() {
+	case "GET /api/v1/lanes", "GET /api/v1/lanes/o%2Fr%231", "POST /api/v1/lanes/o%2Fr%231/pause":
+		_, _ = io.WriteString(w, laneJSON)
+	case "POST /api/v1/replays":
+		if strings.Contains(body, `"dry_run":true`) && strings.Contains(body, `"error":"timeout"`) {
+			_, _ = io.WriteString(w, `{"dry_run":true,"matches":42}`)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, replay)
+	case "GET /api/v1/replays/7":
+		_, _ = io.WriteString(w, replay)
+	case "GET /api/v1/replays":
+		_, _ = io.WriteString(w, `{"replays":[`+replay+`]}`)
+	case "POST /api/v1/replays/7/cancel":
+		refuse(w, http.StatusConflict, "Replays are not in a state for that")
 	default:
 		refuse(w, http.StatusNotFound, "There is no such task")
 	}

@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -121,23 +123,33 @@ func introduce(t *terminal, info daemon.Info, cfg *config.Config) {
 
 // progress shows how far recovery is: a bar on a terminal, a line in the log elsewhere.
 func progress(t *terminal, log *logrus.Logger) func(daemon.Recovery) {
-	file, isFile := t.err.(*os.File)
-	onTerminal := false
-	if isFile {
-		info, err := file.Stat()
-		onTerminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
+	var bar *progressbar.ProgressBar
 	calls := 0
 	return func(r daemon.Recovery) {
 		calls++
 		switch {
-		case onTerminal:
-			const width = 40
-			done := int(min(r.Bytes*width/max(r.Total, 1), width))
-			_, _ = fmt.Fprintf(t.err, "\rrecovering [%s%s] %d records ",
-				strings.Repeat("#", done), strings.Repeat(".", width-done), r.Done)
+		case isTerminal(t.err):
+			if bar == nil {
+				bar = newBar(t, int(r.Total), "recovering")
+			}
+			_ = bar.Set64(min(r.Bytes, r.Total))
 		case calls%50 == 0:
 			log.WithField("records", r.Done).WithField("bytes", r.Bytes).Info("recovering")
 		}
 	}
+}
+
+// newBar is a progress bar on standard error, where that is a terminal.
+func newBar(t *terminal, total int, what string) *progressbar.ProgressBar {
+	return progressbar.NewOptions(total, progressbar.OptionSetWriter(t.err), progressbar.OptionSetDescription(what),
+		progressbar.OptionSetVisibility(isTerminal(t.err)), progressbar.OptionClearOnFinish())
+}
+
+func isTerminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	if !isFile {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -53,6 +53,9 @@ func (s *server) show(t *terminal, task *client.Task) error {
 	row("source", task.Source)
 	row("event", logging.Clean(task.EventType, 256))
 	row("delivery", logging.Clean(task.DeliveryID, 256))
+	if task.Route != "" {
+		row("route", task.Route)
+	}
 	if task.Key != "" {
 		row("key", logging.Clean(task.Key, 256))
 	}
@@ -60,6 +63,9 @@ func (s *server) show(t *terminal, task *client.Task) error {
 	row("updated", clockTime(task.UpdatedAt))
 	if task.DueAt != nil {
 		row("due", clockTime(*task.DueAt))
+	}
+	for _, p := range task.Parts {
+		row("part "+p.WebhookID, p.Status+" "+logging.Clean(p.Route, 128))
 	}
 	for _, a := range task.AttemptLog {
 		line := clockTime(a.StartedAt)
@@ -109,15 +115,15 @@ func newStatus(t *terminal) *cobra.Command {
 func newTasks(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tasks",
-		Short: "List tasks, show, cancel or retry one",
+		Short: "List tasks, show, cancel, retry or move one",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("tasks needs list, show, cancel or retry (see hooktroupe tasks --help)")}
+			return &usageError{errors.New("tasks needs list, show, cancel, retry or move (see hooktroupe tasks --help)")}
 		},
 	}
 	show := newStatus(t)
 	show.Use = "show ID"
-	c.AddCommand(newTasksList(t), show, newTasksCancel(t), newTasksRetry(t))
+	c.AddCommand(newTasksList(t), show, newTasksCancel(t), newTasksRetry(t), newTasksMove(t))
 	return c
 }
 
@@ -148,6 +154,9 @@ func newTasksList(t *terminal) *cobra.Command {
 	f.StringSliceVar(&q.Statuses, "status", nil, "only these: queued, processing, completed, failed, retrying, cancelled")
 	f.StringVar(&q.Source, "source", "", "only those of this source")
 	f.StringVar(&q.Event, "event", "", "only those of this event type")
+	f.StringVar(&q.Key, "key", "", "only those of this ordering key")
+	f.StringVar(&q.Route, "route", "", "only those of this route")
+	f.StringVar(&q.Error, "error", "", "only those in whose error this text occurs")
 	f.StringVar(&q.After, "after", "", "continue after this task")
 	f.IntVar(&q.Limit, "limit", 20, "how many, up to 1000")
 	return c
