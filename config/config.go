@@ -42,12 +42,13 @@ type HTTP struct {
 	AdminListen         string   `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
 	AdminTokens         []string `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
 	AllowedHosts        []string `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
-	TrustedProxies      []string `koanf:"trusted_proxies" doc:"Addresses or networks whose X-Forwarded-For is believed."`
+	ClientAddress       string   `koanf:"client_address" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
+	TrustedProxies      []string `koanf:"trusted_proxies" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
 	TLS                 TLS      `koanf:"tls"`
 	MaxBodyBytes        Bytes    `koanf:"max_body_bytes" doc:"Largest body of one delivery, at most 60MiB."`
 	MaxHeaderBytes      Bytes    `koanf:"max_header_bytes" doc:"Largest header block, 4KiB to 1MiB."`
 	MaxConnections      int      `koanf:"max_connections" doc:"Open connections of one listener."`
-	MaxConnectionsPerIP int      `koanf:"max_connections_per_ip" doc:"Open connections of one client address."`
+	MaxConnectionsPerIP int      `koanf:"max_connections_per_ip" doc:"Open connections of one peer's address; loopback and trusted_proxies have no bound."`
 	MaxInflightRequests int      `koanf:"max_inflight_requests" doc:"Deliveries that are read or wait for their answer."`
 	MaxInflightBytes    Bytes    `koanf:"max_inflight_bytes" doc:"Memory of their bodies together."`
 	ReadTimeout         Duration `koanf:"read_timeout" doc:"Longest arrival of one request."`
@@ -89,6 +90,9 @@ type Source struct {
 	Tolerance    Duration `koanf:"tolerance" doc:"Largest age of a signed time stamp."`
 	Aliases      []string `koanf:"aliases" doc:"Further paths, matched exactly; the word seed stands for the path of the server that ran before."`
 	MaxBodyBytes Bytes    `koanf:"max_body_bytes" doc:"Largest body of this source; http.max_body_bytes when 0."`
+	Allow        []string `koanf:"allow" doc:"Addresses or networks that may deliver; others are answered 403. Everybody when empty."`
+	Rate         Rate     `koanf:"rate" doc:"Verified deliveries it may send: 100/s, 30/m, 5/h; beyond, 503. No bound when 0."`
+	Burst        int      `koanf:"burst" doc:"How many may come at once where there is a rate; those of one second when 0."`
 	Generic      *Generic `koanf:"generic"`
 
 	// Resolved are the secrets that the references led to.
@@ -199,7 +203,7 @@ func Default() *Config {
 		DataDir: "data", ShutdownTimeout: Duration(30 * time.Second),
 		Log: Log{Level: "info", Format: "auto"},
 		HTTP: HTTP{
-			Listen: "127.0.0.1:8080", MaxBodyBytes: 25 << 20, MaxHeaderBytes: 16 << 10,
+			Listen: "127.0.0.1:8080", ClientAddress: "none", MaxBodyBytes: 25 << 20, MaxHeaderBytes: 16 << 10,
 			MaxConnections: 4096, MaxConnectionsPerIP: 1024, MaxInflightRequests: 4096, MaxInflightBytes: 256 << 20,
 			ReadTimeout: Duration(30 * time.Second), WriteTimeout: Duration(30 * time.Second),
 			IdleTimeout: Duration(75 * time.Second),

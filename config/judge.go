@@ -32,6 +32,7 @@ func (j *judge) run() {
 	}
 	j.numbers()
 	j.words()
+	j.proxies()
 	for i, reference := range c.HTTP.AdminTokens {
 		c.HTTP.AdminTokens[i] = j.secret(fmt.Sprintf("http.admin_tokens[%d]", i), reference)
 	}
@@ -162,6 +163,7 @@ func (j *judge) source(name string, s *Source) {
 	case s.Insecure:
 		j.warn("%s: insecure: everything that reaches it is accepted unverified", path)
 	}
+	j.admission(path, s)
 	if (s.Type == "generic") != (s.Generic != nil) && !s.Insecure {
 		j.bad(path, "type generic and the key generic go together")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -166,6 +167,9 @@ func decode(k *koanf.Koanf, cfg *Config) error {
 	})
 }
 
+// nameInBrackets is how the decoder writes the key of a map, but not the place in a list.
+var nameInBrackets = regexp.MustCompile(`\[([^\]]*[^\]0-9][^\]]*)\]`)
+
 // decodeProblems turns the decoder's errors, which name fields of ours, into problems.
 func decodeProblems(w *walker, err error) error {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -173,11 +177,15 @@ func decodeProblems(w *walker, err error) error {
 		if line == "" || strings.HasSuffix(line, "error(s) decoding:") || strings.HasPrefix(line, "decoding failed") {
 			continue
 		}
-		path := "value"
+		path, message := "value", line
 		if _, rest, quoted := strings.Cut(line, "'"); quoted {
-			path, _, _ = strings.Cut(rest, "'")
+			path, rest, _ = strings.Cut(rest, "'")
+			path = nameInBrackets.ReplaceAllString(path, ".$1")
+			if strings.HasPrefix(line, "'") {
+				message = strings.TrimSpace(rest)
+			}
 		}
-		w.problem(w.lines[path], path, line)
+		w.problem(w.lines[path], path, message)
 	}
 	return w.problems
 }

@@ -72,6 +72,57 @@ func ParseBytes(text string) (Bytes, error) {
 	return Bytes(n * size), nil
 }
 
+// Rate is how often something may happen, in times a second, written as a number or with a unit: 100, 100/s, 30/m, 5/h.
+type Rate float64
+
+// maxRate bounds a Rate, and minRate one that is not zero.
+const (
+	maxRate Rate = 1e6
+	minRate Rate = 1.0 / 3600
+)
+
+var rateUnits = []struct {
+	suffix  string
+	seconds float64
+}{{"/s", 1}, {"/m", 60}, {"/h", 3600}}
+
+// String writes it with the shortest unit in which it is at least 1.
+func (r Rate) String() string {
+	if r == 0 {
+		return "0"
+	}
+	unit := rateUnits[0]
+	for _, longer := range rateUnits[1:] {
+		if float64(r)*unit.seconds < 1 {
+			unit = longer
+		}
+	}
+	return strconv.FormatFloat(float64(r)*unit.seconds, 'g', 12, 64) + unit.suffix
+}
+
+// MarshalText writes it as String does.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// ParseRate reads either form: zero, or from one an hour to a million a second.
+func ParseRate(text string) (Rate, error) {
+	number, seconds := strings.TrimSpace(text), 1.0
+	for _, unit := range rateUnits {
+		if rest, found := strings.CutSuffix(number, unit.suffix); found {
+			number, seconds = strings.TrimSpace(rest), unit.seconds
+			break
+		}
+	}
+	times, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a rate such as 100/s, 30/m or 5/h", text)
+	}
+	r := Rate(times / seconds)
+	if inRange := r == 0 || r >= minRate && r <= maxRate; !inRange {
+		return 0, fmt.Errorf("%q is not within 1/h and %g/s", text, float64(maxRate))
+	}
+	return r, nil
+}
+
 // decodeUnits is the decode hook for the types that have a form of their own.
 func decodeUnits(from, to reflect.Type, data any) (any, error) {
 	switch to {
@@ -79,6 +130,8 @@ func decodeUnits(from, to reflect.Type, data any) (any, error) {
 		return ParseDuration(fmt.Sprint(data))
 	case reflect.TypeFor[Bytes]():
 		return ParseBytes(fmt.Sprint(data))
+	case reflect.TypeFor[Rate]():
+		return ParseRate(fmt.Sprint(data))
 	case reflect.TypeFor[Secret]():
 		if text, isText := data.(string); isText {
 			return map[string]any{"value": text}, nil

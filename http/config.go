@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 )
 
@@ -54,7 +55,12 @@ type Config struct {
 	// DrainDelay is how long the daemon still takes deliveries after /readyz said that it stops, so that load balancers
 	// see it first. Zero means no delay.
 	DrainDelay time.Duration
-	// TrustedProxies are the peers whose X-Forwarded-For is believed, as addresses or CIDR networks. Empty means none.
+	// ClientAddress is how the trusted proxies say for whom they speak: none, forwarded, x-forwarded-for or
+	// proxy-protocol. Empty means none: the peer is the client. With proxy-protocol every connection of a trusted proxy
+	// to Listen begins with the PROXY header, and one of anybody else that does is closed; AdminListen takes none.
+	ClientAddress string
+	// TrustedProxies are the proxies, as addresses or CIDR networks. They go with a ClientAddress and it with them. The
+	// bound per address is not applied to them.
 	TrustedProxies []string
 }
 
@@ -101,19 +107,14 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-// Ingress is the part of the configuration that the ingress needs. The configuration must be valid.
+// Ingress is the part of the configuration that the ingress needs.
 func (c Config) Ingress() ingress.Config {
 	c = c.WithDefaults()
-	proxies, err := parsePrefixes(c.TrustedProxies)
-	if err != nil {
-		panic(err) // Validate says so first
-	}
 	return ingress.Config{
 		MaxBodyBytes:        c.MaxBodyBytes,
 		MaxInflightRequests: c.MaxInflightRequests,
 		MaxInflightBytes:    c.MaxInflightBytes,
 		AnswerTimeout:       c.AnswerTimeout,
-		TrustedProxies:      proxies,
 	}.WithDefaults()
 }
 
@@ -121,7 +122,7 @@ func (c Config) Ingress() ingress.Config {
 // defaults.
 func (c Config) Validate() error {
 	c = c.WithDefaults()
-	proxies, err := parsePrefixes(c.TrustedProxies)
+	_, err := c.resolver()
 	faults := []error{err}
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -130,7 +131,7 @@ func (c Config) Validate() error {
 	}
 	in := ingress.Config{
 		MaxBodyBytes: c.MaxBodyBytes, MaxInflightRequests: c.MaxInflightRequests,
-		MaxInflightBytes: c.MaxInflightBytes, AnswerTimeout: c.AnswerTimeout, TrustedProxies: proxies,
+		MaxInflightBytes: c.MaxInflightBytes, AnswerTimeout: c.AnswerTimeout,
 	}.WithDefaults()
 	if err := in.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("http: %w", err))
@@ -201,18 +202,19 @@ func parseTokens(digests []string) ([][sha256.Size]byte, error) {
 	return tokens, nil
 }
 
-// parsePrefixes reads addresses and networks.
-func parsePrefixes(texts []string) (ingress.Prefixes, error) {
-	prefixes := make(ingress.Prefixes, 0, len(texts))
-	for i, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
-			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("http.trusted_proxies[%d]: %q is neither an address nor a network", i, text)
-		}
-		prefixes = append(prefixes, prefix)
+// resolver reads who is trusted to say who a client is.
+func (c Config) resolver() (clientaddr.Resolver, error) {
+	scheme, err := clientaddr.ParseScheme(c.ClientAddress)
+	if err != nil {
+		return clientaddr.Resolver{}, fmt.Errorf("http.client_address: %w", err)
 	}
-	return prefixes, nil
+	trusted, err := clientaddr.ParsePrefixes("http.trusted_proxies", c.TrustedProxies)
+	switch {
+	case err != nil:
+	case scheme == clientaddr.None && len(trusted) > 0:
+		err = errors.New("http.trusted_proxies: say by http.client_address how they name the client")
+	case scheme != clientaddr.None && len(trusted) == 0:
+		err = fmt.Errorf("http.client_address: %s goes with http.trusted_proxies: else nobody is believed", scheme)
+	}
+	return clientaddr.Resolver{Scheme: scheme, Trusted: trusted}, err
 }

@@ -57,7 +57,12 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"idle timeout":          {http.Config{IdleTimeout: 2 * time.Hour}, "http.idle_timeout"},
 		"drain delay":           {http.Config{DrainDelay: -1}, "http.drain_delay"},
 		"proxy":                 {http.Config{TrustedProxies: []string{"10.0.0.0/8", "proxy"}}, "http.trusted_proxies[1]"},
-		"proxies":               {http.Config{TrustedProxies: []string{"10.0.0.0/8", "::1"}}, ""},
+		"proxies": {
+			http.Config{ClientAddress: "forwarded", TrustedProxies: []string{"10.0.0.0/8", "::1"}}, "",
+		},
+		"proxies, no scheme": {http.Config{TrustedProxies: []string{"::1"}}, "say by http.client_address"},
+		"scheme, no proxies": {http.Config{ClientAddress: "forwarded"}, "goes with http.trusted_proxies"},
+		"no such scheme":     {http.Config{ClientAddress: "x-real-ip"}, "http.client_address"},
 	} {
 		err := c.cfg.Validate()
 		switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/http/status"
@@ -25,11 +26,13 @@ type faces struct {
 	ingress  bool // deliveries
 	admin    bool // the status API and metrics
 	draining *atomic.Bool
+	clients  clientaddr.Resolver
 }
 
 // serve is the one place where a request becomes a call. A panic below it ends the request, never the process.
 func (f *faces) serve(ctx *fasthttp.RequestCtx) {
 	defer f.recover(ctx)
+	f.identify(ctx)
 	if f.draining.Load() {
 		ctx.SetConnectionClose()
 	}
@@ -48,6 +51,17 @@ func (f *faces) serve(ctx *fasthttp.RequestCtx) {
 	default:
 		problem.Write(ctx, problem.NotFound, "", 0)
 	}
+}
+
+// identify puts the client in the place of the peer, for all that comes after. It looks at the header block before the
+// body is read, for what trailers say would join it then.
+func (f *faces) identify(ctx *fasthttp.RequestCtx) {
+	name := f.clients.Scheme.Header()
+	if name == "" {
+		return
+	}
+	ctx.SetRemoteAddr(nil) // the client of the connection's request before this one
+	ctx.SetRemoteAddr(f.clients.Resolve(ctx.RemoteAddr(), ctx.Request.Header.PeekAll(name)))
 }
 
 // api serves the status API to whom it may concern.
@@ -74,6 +88,7 @@ func (f *faces) expect(ctx *fasthttp.RequestCtx) (code int) {
 			code = fasthttp.StatusInternalServerError
 		}
 	}()
+	f.identify(ctx)
 	if !wellFramed(&ctx.Request.Header) {
 		return problem.BadFraming.Status()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -55,7 +56,9 @@ type Server struct {
 // port is one listener and what serves it.
 type port struct {
 	listener *boundedListener
-	secure   *tls.Config // nil for plain HTTP
+	proxied  bool                // connections of trusted peers begin with the PROXY header
+	trusted  clientaddr.Prefixes // of proxies
+	secure   *tls.Config         // nil for plain HTTP
 	server   *fasthttp.Server
 	done     chan struct{} // closed when serving ended
 }
@@ -93,6 +96,10 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		secure = cert.config()
 	}
+	resolver, err := s.cfg.resolver()
+	if err != nil {
+		return err
+	}
 	g := guard{tokens: tokens, hosts: s.cfg.AllowedHosts}
 	split := s.cfg.AdminListen != ""
 	wanted := []struct {
@@ -106,7 +113,7 @@ func (s *Server) Start(ctx context.Context) error {
 		}{s.cfg.AdminListen, faces{admin: true}})
 	}
 	for _, w := range wanted {
-		w.faces.deps, w.faces.guard, w.faces.draining = s.deps, g, &s.draining
+		w.faces.deps, w.faces.guard, w.faces.draining, w.faces.clients = s.deps, g, &s.draining, resolver
 		if err := s.open(ctx, w.address, secure, &w.faces); err != nil {
 			s.abandon()
 			return err
@@ -125,9 +132,11 @@ func (s *Server) open(ctx context.Context, address string, secure *tls.Config, f
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	bounded := newBoundedListener(inner, s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP, secure == nil)
+	bounded := newBoundedListener(inner, s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP, f.clients.Trusted, secure == nil)
 	s.ports = append(s.ports, &port{
 		listener: bounded,
+		proxied:  f.ingress && f.clients.Scheme == clientaddr.ProxyProtocol,
+		trusted:  f.clients.Trusted,
 		secure:   secure,
 		server:   newServer(s.cfg, f),
 		done:     make(chan struct{}),
@@ -173,6 +182,9 @@ const streamAhead = 8 << 10
 func (s *Server) serve(p *port) {
 	defer close(p.done)
 	var listener net.Listener = p.listener
+	if p.proxied {
+		listener = proxied(listener, p.trusted)
+	}
 	if p.secure != nil {
 		listener = tls.NewListener(listener, p.secure)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
@@ -21,11 +22,12 @@ var fullResponse = []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close
 // refuseTimeout bounds the sending of fullResponse, which fits into any socket's buffer.
 const refuseTimeout = 100 * time.Millisecond
 
-// boundedListener bounds the connections that are open at once, in all and of one client address. Loopback addresses
-// have no bound of their own: a proxy on this machine speaks for many.
+// boundedListener bounds the connections that are open at once, in all and of one peer's address. Loopback addresses and
+// trusted proxies have no bound of their own: a proxy speaks for many.
 type boundedListener struct {
 	net.Listener
 	max, maxPerIP int
+	proxies       clientaddr.Prefixes
 	plain         bool // without TLS: a refusal can be said in words
 
 	mu   sync.Mutex // guards what follows
@@ -33,9 +35,11 @@ type boundedListener struct {
 	byIP map[netip.Addr]int
 }
 
-func newBoundedListener(inner net.Listener, limit, perIP int, plain bool) *boundedListener {
+func newBoundedListener(
+	inner net.Listener, limit, perIP int, proxies clientaddr.Prefixes, plain bool,
+) *boundedListener {
 	return &boundedListener{
-		Listener: inner, max: limit, maxPerIP: perIP, plain: plain,
+		Listener: inner, max: limit, maxPerIP: perIP, proxies: proxies, plain: plain,
 		open: make(map[*boundedConn]struct{}), byIP: make(map[netip.Addr]int),
 	}
 }
@@ -55,10 +59,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 }
 
 func (l *boundedListener) admit(conn net.Conn) net.Conn {
-	c := &boundedConn{Conn: conn, listener: l}
-	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		c.addr = tcp.AddrPort().Addr().Unmap()
-	}
+	c := &boundedConn{Conn: conn, listener: l, addr: clientaddr.Of(conn.RemoteAddr()).Addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.max || c.counted() && l.byIP[c.addr] >= l.maxPerIP {
@@ -100,7 +101,9 @@ type boundedConn struct {
 }
 
 // counted says whether the bound per address applies.
-func (c *boundedConn) counted() bool { return c.addr.IsValid() && !c.addr.IsLoopback() }
+func (c *boundedConn) counted() bool {
+	return c.addr.IsValid() && !c.addr.IsLoopback() && !c.listener.proxies.Contains(c.addr)
+}
 
 // Close closes the connection. It is safe to call twice.
 func (c *boundedConn) Close() error {

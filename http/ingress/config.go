@@ -22,8 +22,6 @@ type Config struct {
 	AnswerTimeout time.Duration
 	// WarningsPerSecond bounds the log entries about refusals of one source. Zero means 5.
 	WarningsPerSecond int
-	// TrustedProxies are the peers whose X-Forwarded-For is believed. None by default.
-	TrustedProxies Prefixes
 }
 
 // LargestBody is the upper bound of Config.MaxBodyBytes, in bytes.

@@ -2,8 +2,6 @@ package ingress
 
 import (
 	"bytes"
-	"net"
-	"net/netip"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -59,50 +57,4 @@ func contains(names []string, name string) bool {
 		}
 	}
 	return false
-}
-
-// Prefixes are networks.
-type Prefixes []netip.Prefix
-
-// Contains says whether one of them holds the address.
-func (p Prefixes) Contains(addr netip.Addr) bool {
-	for _, prefix := range p {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// client is the peer or, when the peer is a trusted proxy, the last address in X-Forwarded-For that is none.
-func (in *Ingress) client(ctx *fasthttp.RequestCtx, header source.Header) netip.Addr {
-	addr := peer(ctx.RemoteAddr())
-	if len(in.cfg.TrustedProxies) == 0 {
-		return addr
-	}
-	for i := len(header) - 1; i >= 0; i-- {
-		if header[i].Name != fasthttp.HeaderXForwardedFor {
-			continue
-		}
-		hops := strings.Split(header[i].Value, ",")
-		for j := len(hops) - 1; j >= 0; j-- {
-			if !in.cfg.TrustedProxies.Contains(addr) {
-				return addr
-			}
-			hop, err := netip.ParseAddr(strings.TrimSpace(hops[j]))
-			if err != nil {
-				return addr
-			}
-			addr = hop.Unmap()
-		}
-	}
-	return addr
-}
-
-// peer is the address of the other end; the zero Addr when it has no IP address.
-func peer(addr net.Addr) netip.Addr {
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }

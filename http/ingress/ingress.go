@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -65,7 +66,8 @@ func New(cfg Config, deps Dependencies) *Ingress {
 func (in *Ingress) SetTable(t *Table) { in.table.Store(t) }
 
 // Handle serves one request. The server must stream request bodies (fasthttp.Server.StreamRequestBody), so that a
-// request is judged by its header block before its body is read.
+// request is judged by its header block before its body is read. The client is whom ctx.RemoteAddr names: a server
+// behind proxies puts a clientaddr.Client there first.
 func (in *Ingress) Handle(ctx *fasthttp.RequestCtx) {
 	route := in.table.Load().match(ctx.Path())
 	if !in.room.enter() {
@@ -112,7 +114,7 @@ func (in *Ingress) serve(ctx *fasthttp.RequestCtx, route *route) {
 		Query:      string(ctx.URI().QueryString()),
 		Header:     header,
 		Body:       body,
-		ClientAddr: in.client(ctx, header),
+		ClientAddr: clientaddr.Of(ctx.RemoteAddr()).Addr,
 		ReceivedAt: in.deps.Clock.Now(),
 	})
 }
@@ -131,6 +133,10 @@ func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, req *source.Req
 	}
 	if err := route.source.Verify(req, req.ReceivedAt); err != nil {
 		in.refuse(ctx, route, unproven(err))
+		return
+	}
+	if wait, ok := route.pace.take(req.ReceivedAt); !ok {
+		in.refuse(ctx, route, tooFast(wait))
 		return
 	}
 	delivery, err := route.source.Parse(req)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
@@ -19,6 +20,9 @@ const firstRead = 64 << 10
 func (in *Ingress) screen(ctx *fasthttp.RequestCtx, route *route) *refusal {
 	if route.source == nil {
 		return unknownSource
+	}
+	if len(route.allow) > 0 && !clientaddr.Of(ctx.RemoteAddr()).In(route.allow) {
+		return foreign
 	}
 	if !ctx.IsPost() && route.greeter == nil {
 		return notAllowed(ctx)
@@ -32,6 +36,11 @@ func (in *Ingress) screen(ctx *fasthttp.RequestCtx, route *route) *refusal {
 	}
 	if !in.room.fits(max(size, 0)) {
 		return overloaded
+	}
+	if wait := route.pace.wait(in.deps.Clock.Now()); wait > 0 {
+		r := tooFast(wait)
+		r.closes = true // whoever is refused anyway shall not send the body first
+		return r
 	}
 	return nil
 }

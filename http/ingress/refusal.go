@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -30,10 +31,18 @@ var (
 	unknownSource = &refusal{kind: problem.UnknownSource}
 	encodedBody   = &refusal{kind: problem.EncodedBody, detail: "send the body without Content-Encoding"}
 	overloaded    = &refusal{kind: problem.Overloaded, retryAfter: 1, closes: true}
+	foreign       = &refusal{kind: problem.AddressRefused, closes: true}
 )
 
 func notAllowed(ctx *fasthttp.RequestCtx) *refusal {
 	return &refusal{kind: problem.MethodNotAllowed, cause: "method " + printable(string(ctx.Method()))}
+}
+
+// tooFast is a delivery that comes before the source may send again. It is no 429, which some senders count as a fault
+// of the receiver that ends their deliveries; they all come back after a 503.
+func tooFast(wait time.Duration) *refusal {
+	seconds := (wait + time.Second - 1) / time.Second
+	return &refusal{kind: problem.RateExceeded, retryAfter: uint32(max(seconds, 1))}
 }
 
 // unproven is an error of Verify. The sender learns nothing but that; the log learns the reason.
@@ -107,7 +116,7 @@ func (in *Ingress) report(ctx *fasthttp.RequestCtx, route *route, r *refusal) {
 	in.deps.Log.WithFields(logrus.Fields{
 		logfield.Source:        route.name,
 		logfield.Reason:        reason,
-		logfield.ClientAddress: in.client(ctx, copyHeader(&ctx.Request.Header)).String(),
+		logfield.ClientAddress: clientaddr.Of(ctx.RemoteAddr()).String(),
 		logfield.HTTPStatus:    r.kind.Status(),
 		logfield.Error:         printable(cause),
 		fieldSuppressed:        dropped,

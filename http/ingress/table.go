@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/source"
 )
 
@@ -28,7 +29,17 @@ type Entry struct {
 	MaxAttempts uint32
 	// Aliases are further paths of the source, matched exactly.
 	Aliases []string
+	// Allow are the networks of its clients; empty means that it takes deliveries from everywhere.
+	Allow clientaddr.Prefixes
+	// Rate bounds its verified deliveries, in deliveries a second; zero means no bound, at most MaxRate.
+	Rate float64
+	// Burst is how many may come at once where there is a Rate; zero means as many as in one second, at least one. At
+	// most MaxRate.
+	Burst int
 }
+
+// MaxRate is the upper bound of Entry.Rate and Entry.Burst.
+const MaxRate = 1_000_000
 
 // Table says which path belongs to which source. It is immutable.
 type Table struct {
@@ -44,6 +55,8 @@ type route struct {
 	sensitive   []string
 	maxBody     int
 	maxAttempts uint32
+	allow       clientaddr.Prefixes // empty for everywhere
+	pace        *pace               // nil for no bound
 	warnings    throttle
 }
 
@@ -77,7 +90,13 @@ func (t *Table) add(cfg Config, e Entry) error {
 	if !namePattern.MatchString(e.Name) || e.Name == UnknownSource {
 		return errors.New("name is reserved, or not up to 64 letters, digits, dots, dashes and underscores")
 	}
-	r := &route{name: e.Name, source: e.Source, maxBody: e.MaxBodyBytes, maxAttempts: e.MaxAttempts}
+	if e.Rate < 0 || e.Rate > MaxRate || e.Burst < 0 || e.Burst > MaxRate || e.Burst > 0 && e.Rate == 0 {
+		return fmt.Errorf("rate: %v a second with a burst of %d is not within 0 and %d", e.Rate, e.Burst, MaxRate)
+	}
+	r := &route{
+		name: e.Name, source: e.Source, maxBody: e.MaxBodyBytes, maxAttempts: e.MaxAttempts,
+		allow: e.Allow, pace: newPace(e.Rate, e.Burst),
+	}
 	if r.maxBody == 0 {
 		r.maxBody = cfg.MaxBodyBytes
 	}

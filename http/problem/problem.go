@@ -32,10 +32,12 @@ const (
 	EncodedBody            // the body came with a Content-Encoding
 	NotFound               // no such path
 	UnknownSource          // no such source
+	AddressRefused         // the source takes nothing from the client's address
 	MethodNotAllowed       // the path knows other methods
 	BadSignature           // nothing proves who sent it
 	MalformedDelivery      // authentic, but not what its content type says
 	Overloaded             // too many requests, or bytes of bodies, in flight
+	RateExceeded           // the source sends more often than it may
 	BacklogFull            // too many tasks wait
 	StorageFull            // no room on the disk
 	StorageFailed          // the journal failed
@@ -72,10 +74,12 @@ var table = [kinds]definition{
 	EncodedBody:       {415, "encoded-body", "encoded_body", "Encoded bodies are not accepted"},
 	NotFound:          {404, "not-found", "not_found", "There is nothing at this path"},
 	UnknownSource:     {404, "unknown-source", "unknown_source", "There is no such source"},
+	AddressRefused:    {403, "address-refused", "address_refused", "Deliveries are not taken from this address"},
 	MethodNotAllowed:  {405, "method-not-allowed", "method_not_allowed", "The method is not allowed here"},
 	BadSignature:      {401, "bad-signature", "bad_signature", "The request is not authentic"},
 	MalformedDelivery: {400, "malformed-delivery", "malformed_delivery", "The delivery is malformed"},
 	Overloaded:        {503, "overloaded", "overloaded", "Too many requests are in flight"},
+	RateExceeded:      {503, "rate-exceeded", "rate_exceeded", "The source sends too many deliveries"},
 	BacklogFull:       {503, "backlog-full", "backlog_full", "Too many tasks wait"},
 	StorageFull:       {507, "storage-full", "storage_full", "There is no room to store the delivery"},
 	StorageFailed:     {503, "storage-failed", "storage_failed", "The delivery cannot be stored"},
