@@ -24,6 +24,8 @@ const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 type Set struct {
 	// Ingress is what happens to requests before they become tasks.
 	Ingress Ingress
+	// Sources is how the senders are answered.
+	Sources Sources
 	// Tasks is what happens to tasks.
 	Tasks Tasks
 	// Journal is what happens on the disk.
@@ -55,6 +57,7 @@ func New() *Set {
 	)
 	s := &Set{
 		Ingress:  newIngress(&d),
+		Sources:  newSources(&d),
 		Tasks:    newTasks(&d),
 		Journal:  newJournal(&d),
 		build:    d.gauges("build_info", "Always 1; its labels say what runs.", "version", "revision", "go_version"),
