@@ -1,6 +1,9 @@
 package route
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Step is what one route made of a delivery.
 type Step struct {
@@ -19,26 +22,13 @@ type Step struct {
 
 // Explain says what Route does with a delivery, route by route, up to the one that ends the search.
 func (t *Table) Explain(d *Delivery) []Step {
-	facts := newFacts(d)
 	var steps []Step
-	assigned := 0
-	for i := range t.routes {
-		r := &t.routes[i]
-		v := r.judge(facts)
-		s := Step{
+	t.search(d, func(r *compiled, v verdict) {
+		steps = append(steps, Step{
 			Route: r.Name, Source: v.source, Event: v.event, Filter: v.filter, Matches: v.matches, Key: v.key,
-			Why: r.why(v, d),
-		}
-		if v.matches {
-			assigned += len(r.Handlers)
-			s.Handlers = r.Handlers
-			s.Ends = !r.Continue || assigned >= MaxAssignments
-		}
-		steps = append(steps, s)
-		if s.Ends {
-			break
-		}
-	}
+			Handlers: slices.Clone(r.Handlers[:v.handlers]), Ends: v.ends, Why: r.why(v, d),
+		})
+	})
 	return steps
 }
 
@@ -52,6 +42,8 @@ func (r *compiled) why(v verdict, d *Delivery) string {
 		return fmt.Sprintf("event %q is none of %q", d.EventType, r.Events)
 	case !v.filter:
 		return "its filter is false"
+	case r.Continue && v.ends:
+		return fmt.Sprintf("it matches, and the delivery has the %d assignments that there may be", MaxAssignments)
 	case r.Continue:
 		return "it matches, and says to continue"
 	default:

@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -17,6 +18,8 @@ const (
 	maxNodes           = 500
 	// maxLoop bounds the elements that any, filter and their like go through.
 	maxLoop = 1000
+	// maxLoopWork bounds elements times bytes of the body, where a loop looks at the payload anew for each element.
+	maxLoopWork = 16 << 20
 )
 
 // builtins are the functions that expressions may use: pure, and none that makes much of little.
@@ -42,8 +45,9 @@ type environment struct {
 	Header     func(string) string `expr:"header"`
 	Payload    any                 `expr:"payload"`
 	BodySize   int                 `expr:"body_size"`
-	// Bounded is put around what loops go through; its name cannot be written in an expression.
-	Bounded func(any) (any, error) `expr:"bounded·"`
+	// Bounded is put around what loops go through, and is told whether they look at the payload for each element. Its name
+	// cannot be written in an expression.
+	Bounded func(list any, again bool) (any, error) `expr:"bounded·"`
 }
 
 // wanted is the kind of result that an expression must have, as far as can be told before it runs.
@@ -72,14 +76,14 @@ func compileExpression(text string, w wanted) (e *expression, column int, err er
 	}
 	program, err := expr.Compile(text, options...)
 	var at *file.Error
-	if errors.As(err, &at) {
+	if !errors.As(err, &at) && guard.refusal != nil {
+		at = guard.refusal.Bind(file.NewSource(text))
+	}
+	if at != nil {
 		return nil, at.Column + 1, errors.New(at.Message)
 	}
-	if err == nil {
-		err = guard.err
-	}
 	if err != nil {
-		return nil, guard.column, err
+		return nil, 0, err
 	}
 	return &expression{program: program, usesPayload: guard.payload}, 0, nil
 }
@@ -88,8 +92,7 @@ func compileExpression(text string, w wanted) (e *expression, column int, err er
 // make much of little, and notes whether the payload is used.
 type guard struct {
 	payload bool
-	err     error
-	column  int
+	refusal *file.Error // the first one
 }
 
 // Visit is called for every node, children first.
@@ -98,6 +101,9 @@ func (g *guard) Visit(node *ast.Node) {
 	case *ast.IdentifierNode:
 		if n.Value == "payload" {
 			g.payload = true
+		}
+		if n.Value == "$env" {
+			g.refuse(n, "there is no $env: each name stands for itself")
 		}
 	case *ast.MemberNode:
 		if !n.Optional && !n.Method {
@@ -109,45 +115,64 @@ func (g *guard) Visit(node *ast.Node) {
 	case *ast.VariableDeclaratorNode, *ast.SequenceNode:
 		g.refuse(n, "variables are not allowed")
 	case *ast.BinaryNode:
-		if n.Operator == ".." {
-			g.refuse(n, "ranges are not allowed")
-		}
-		if n.Operator == "**" || n.Operator == "^" {
-			g.refuse(n, "powers are not allowed")
-		}
+		g.operator(n)
 	}
 }
 
 func (g *guard) refuse(n ast.Node, why string) {
-	if g.err == nil {
-		g.err, g.column = errors.New(why), n.Location().From+1
+	if g.refusal == nil {
+		g.refusal = &file.Error{Location: n.Location(), Message: why}
 	}
 }
 
-// loop bounds what a builtin with a predicate goes through, and refuses one within another.
+// operator refuses those whose cost the values decide: a sender that chose a pattern would choose a slow one.
+func (g *guard) operator(n *ast.BinaryNode) {
+	switch n.Operator {
+	case "..":
+		g.refuse(n, "ranges are not allowed")
+	case "**", "^":
+		g.refuse(n, "powers are not allowed")
+	case "matches":
+		if _, literal := n.Right.(*ast.StringNode); !literal {
+			g.refuse(n, "the pattern of matches must be a literal")
+		}
+	}
+}
+
+// loop bounds what a builtin with a predicate goes through, and refuses one within another. The switches of the library
+// do not reach these builtins, so that what is not listed is refused here.
 func (g *guard) loop(n *ast.BuiltinNode) {
+	if !slices.Contains(builtins, n.Name) {
+		g.refuse(n, "there is no function "+n.Name)
+	}
 	for _, argument := range n.Arguments {
 		predicate, is := argument.(*ast.PredicateNode)
 		if !is {
 			continue
 		}
-		inner := &nested{}
-		ast.Walk(&predicate.Node, inner)
-		if inner.found {
+		body := &loopBody{}
+		ast.Walk(&predicate.Node, body)
+		if body.loop {
 			g.refuse(n, "a loop within a loop is not allowed")
 		}
-		n.Arguments[0] = &ast.CallNode{Callee: &ast.IdentifierNode{Value: "bounded·"}, Arguments: []ast.Node{n.Arguments[0]}}
+		n.Arguments[0] = &ast.CallNode{
+			Callee:    &ast.IdentifierNode{Value: "bounded·"},
+			Arguments: []ast.Node{n.Arguments[0], &ast.BoolNode{Value: body.payload}},
+		}
 		return
 	}
 }
 
-// nested looks for a loop.
-type nested struct{ found bool }
+// loopBody says what is done for each element: whether that is a loop, and whether it looks at the payload.
+type loopBody struct{ loop, payload bool }
 
 // Visit is called for every node.
-func (v *nested) Visit(node *ast.Node) {
-	if _, is := (*node).(*ast.PredicateNode); is {
-		v.found = true
+func (b *loopBody) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.PredicateNode:
+		b.loop = true
+	case *ast.IdentifierNode:
+		b.payload = b.payload || n.Value == "payload"
 	}
 }
 
@@ -170,8 +195,8 @@ func (e *expression) run(f *facts) (any, error) {
 	return result, err
 }
 
-// bounded fails for what has more elements than a loop may go through.
-func bounded(v any) (any, error) {
+// bounded returns what a loop may go through, and fails where that would take too long.
+func (f *facts) bounded(v any, again bool) (any, error) {
 	n := 0
 	switch v := v.(type) {
 	case nil:
@@ -185,6 +210,9 @@ func bounded(v any) (any, error) {
 	}
 	if n > maxLoop {
 		return nil, fmt.Errorf("%d elements to go through, more than %d", n, maxLoop)
+	}
+	if size := len(f.delivery.Body); again && n*size > maxLoopWork {
+		return nil, fmt.Errorf("%d elements, for each of which a payload of %d bytes is looked at", n, size)
 	}
 	return v, nil
 }

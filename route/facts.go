@@ -3,14 +3,20 @@ package route
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/textproto"
 	"net/url"
 	"strings"
 )
 
-// maxPayload bounds the body that expressions look into, in bytes.
-const maxPayload = 4 << 20
+const (
+	// maxPayload bounds the body that expressions look into, in bytes.
+	maxPayload = 4 << 20
+	// maxValues bounds the values in it, for a decoded one takes a hundred bytes and more, however short it was.
+	maxValues = 200_000
+)
 
 // facts are a delivery as expressions see it. What takes time is found out at most once, and only when it is asked for.
 type facts struct {
@@ -39,7 +45,7 @@ func (f *facts) environment() environment {
 				}
 				return ""
 			},
-			BodySize: len(d.Body), Bounded: bounded,
+			BodySize: len(d.Body), Bounded: f.bounded,
 		}
 	}
 	return *f.env
@@ -54,12 +60,10 @@ func (f *facts) payload() (any, error) {
 	return f.json, f.err
 }
 
-var errTooLarge = fmt.Errorf("the body is above the %d bytes that expressions look into", maxPayload)
-
 // decodePayload decodes a JSON body, or the JSON in the field payload of a form, as GitHub and Slack send it.
 func decodePayload(d *Delivery) (any, error) {
 	if len(d.Body) > maxPayload {
-		return nil, errTooLarge
+		return nil, fmt.Errorf("the body is above the %d bytes that expressions look into", maxPayload)
 	}
 	body := d.Body
 	if isForm(d) {
@@ -76,13 +80,40 @@ func decodePayload(d *Delivery) (any, error) {
 		}
 		body = []byte(form.Get("payload"))
 	}
+	return decodeJSON(body)
+}
+
+// decodeJSON decodes one value and nothing behind it; nil where the body is anything else.
+func decodeJSON(body []byte) (any, error) {
+	if countValues(body) > maxValues {
+		return nil, fmt.Errorf("the body has more than the %d values that expressions look into", maxValues)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var v any
 	if err := decoder.Decode(&v); err != nil {
 		return nil, nil //nolint:nilerr // what is no payload is nil
 	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil //nolint:nilerr // what has something behind it is none either
+	}
 	return numbers(v), nil
+}
+
+// countValues returns at least the number of values in JSON: each but the first follows a comma or a bracket.
+func countValues(body []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\':
+			i++
+		case !quoted && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }
 
 func isForm(d *Delivery) bool {

@@ -1,9 +1,3 @@
-// Package route decides which handlers a delivery goes to. A table of routes is tried in order: a route matches by globs
-// over source and event type, and by an expression over headers and payload; the first that matches wins, unless it says
-// to continue. Everything is compiled when the table is made, and bounded in time and memory when it runs, whatever the
-// payload. The package is pure: no clock, no I/O, no log.
-//
-// The one invariant: Explain says what Route does.
 package route
 
 import (
@@ -167,21 +161,34 @@ func checkHandlers(handlers []string) error {
 func (t *Table) Route(d *Delivery) ([]Assignment, []error) {
 	var assignments []Assignment
 	var errs []error
-	facts := newFacts(d)
-	for i := range t.routes {
-		v := t.routes[i].judge(facts)
+	t.search(d, func(r *compiled, v verdict) {
 		if v.err != nil {
 			errs = append(errs, v.err)
 		}
-		if !v.matches {
-			continue
+		if v.matches {
+			assignments = append(assignments, r.assignments(v.key)[:v.handlers]...)
 		}
-		assignments = append(assignments, t.routes[i].assignments(v.key)...)
-		if !t.routes[i].Continue || len(assignments) >= MaxAssignments {
-			break
+	})
+	return assignments, errs
+}
+
+// search visits one route after the other, up to the one that ends the search.
+func (t *Table) search(d *Delivery, visit func(*compiled, verdict)) {
+	facts := newFacts(d)
+	room := MaxAssignments
+	for i := range t.routes {
+		r := &t.routes[i]
+		v := r.judge(facts)
+		if v.matches {
+			v.handlers = min(len(r.Handlers), room)
+			room -= v.handlers
+			v.ends = !r.Continue || room == 0
+		}
+		visit(r, v)
+		if v.ends {
+			return
 		}
 	}
-	return assignments[:min(len(assignments), MaxAssignments)], errs
 }
 
 // Names returns the name of every assignment that there can be.
@@ -212,6 +219,8 @@ type verdict struct {
 	source, event, filter, matches bool
 	key                            string
 	err                            error
+	handlers                       int  // how many of the route's handlers there is room for
+	ends                           bool // whether the search ends here
 }
 
 func (r *compiled) judge(f *facts) (v verdict) {
