@@ -344,28 +344,3 @@ func FuzzRoute(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkRoute(b *testing.B) {
-	for name, c := range map[string]route.Config{
-		"globs":  {Source: "git*", Events: []string{"pull_request"}},
-		"filter": {Filter: `payload.pull_request.draft == false`},
-	} {
-		c.Name, c.Handlers = "r", []string{"h"}
-		routes, err := route.New([]route.Config{c})
-		if err != nil {
-			b.Fatal(err)
-		}
-		for size, padding := range map[string]int{"8KB": 8 << 10, "25KB": 25 << 10} {
-			d := opened()
-			d.Body = []byte(strings.Replace(pullRequest, `{"action"`, `{"pad": "`+strings.Repeat("x", padding)+`", "action"`, 1))
-			b.Run(name+"/"+size, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if assignments, _ := routes.Route(d); len(assignments) != 1 {
-						b.Fatal("not routed")
-					}
-				}
-			})
-		}
-	}
-}
