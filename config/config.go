@@ -151,6 +151,7 @@ type Handler struct {
 	Key              string            `koanf:"key" doc:"forward: PEM file of its key."`
 	MaxResponseBytes Bytes             `koanf:"max_response_bytes" doc:"forward: how much of the response is kept."`
 	SigningKeys      []string          `koanf:"signing_keys" doc:"forward: references to Standard Webhooks keys."`
+	SignAs           *SignAs           `koanf:"sign_as"`
 
 	Command        []string          `koanf:"command" doc:"exec: the program and its arguments; no shell."`
 	Dir            string            `koanf:"dir" doc:"exec: the working directory."`
@@ -187,6 +188,13 @@ type Route struct {
 	Concurrency int     `koanf:"concurrency" doc:"Attempts of this route at one time; 0 for no bound but NUM_WORKERS."`
 	Rate        float64 `koanf:"rate" doc:"Attempts of this route that start in a second; 0 for no bound."`
 	Burst       int     `koanf:"burst" doc:"How many may start at once where there is a rate."`
+}
+
+// SignAs signs forwarded deliveries as another sender would, for a sink that verifies that sender's signatures itself.
+type SignAs struct {
+	Type     string `koanf:"type" doc:"forward: type of the source whose signature is put on."`
+	Secret   string `koanf:"secret" doc:"forward: reference to the secret of that signature."`
+	Username string `koanf:"username" doc:"forward: user, where the type has basic authentication."`
 }
 
 // Breaker keeps attempts from a handler that fails.

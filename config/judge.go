@@ -239,6 +239,11 @@ func (j *judge) handler(name string, h *Handler) {
 	}
 	j.references(path+".headers", h.Headers)
 	j.references(path+".set", h.Set)
+	if h.SignAs != nil {
+		signAs := *h.SignAs
+		signAs.Secret = j.secret(path+".sign_as.secret", signAs.Secret)
+		h.SignAs = &signAs
+	}
 	for i, reference := range h.SigningKeys {
 		h.SigningKeys[i] = j.secret(fmt.Sprintf("%s.signing_keys[%d]", path, i), reference)
 	}

@@ -18,6 +18,7 @@ import (
 	hthttp "github.com/hooktroupe/hooktroupe/http"
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
+	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/journal/wal"
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/sources"
@@ -55,6 +56,19 @@ func (d *daemon) sources() ([]ingress.Entry, error) {
 		})
 	}
 	return entries, nil
+}
+
+// health watches how the senders of these sources are answered.
+func (d *daemon) health(entries []ingress.Entry) *health.Board {
+	watched := make([]health.Source, 0, len(entries))
+	for _, e := range entries {
+		watched = append(watched, health.Source{
+			Name: e.Name, Type: d.config.Sources[e.Name].Type,
+			Paths:    append([]string{ingress.PathPrefix + e.Name}, e.Aliases...),
+			Patience: source.PatienceOf(e.Source),
+		})
+	}
+	return health.New(watched, health.Dependencies{Clock: d.clock, Metrics: d.metrics, Log: d.log})
 }
 
 func sourceConfig(name string, s config.Source) source.Config {
@@ -113,12 +127,58 @@ func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
 		}
 		c.SigningKeys = append(c.SigningKeys, key)
 	}
-	built, err := forward.New(c, forward.WithVersion(d.options.Version))
+	options := []forward.Option{forward.WithVersion(d.options.Version)}
+	if h.SignAs != nil {
+		signer, err := newSignAs(*h.SignAs)
+		if err != nil {
+			return nil, fmt.Errorf("sign_as: %w", err)
+		}
+		options = append(options, forward.WithSigner(signer))
+	}
+	built, err := forward.New(c, options...)
 	if err != nil {
 		return nil, err
 	}
 	d.cleanup.push("forward", func() error { built.Close(); return nil })
 	return built, nil
+}
+
+// signAs is forward.Signer: it signs as the sender of a source does.
+type signAs struct{ source.Signer }
+
+func newSignAs(c config.SignAs) (signAs, error) {
+	construct, known := sources.All()[c.Type]
+	if !known {
+		return signAs{}, fmt.Errorf("type: %q is none of %v", c.Type, sources.Types())
+	}
+	built, err := construct(source.Config{
+		Name: c.Type, Type: c.Type, Username: c.Username, Secrets: []source.Secret{{Value: []byte(c.Secret)}},
+	})
+	if err != nil {
+		return signAs{}, err
+	}
+	signer, signs := built.(source.Signer)
+	if !signs {
+		return signAs{}, fmt.Errorf("type: %s cannot sign", c.Type)
+	}
+	return signAs{signer}, nil
+}
+
+// Sign translates the header block there and back.
+func (s signAs) Sign(header []handler.Header, body []byte, now time.Time) ([]handler.Header, error) {
+	block := make(source.Header, len(header))
+	for i, h := range header {
+		block[i] = source.Field{Name: h.Name, Value: h.Value}
+	}
+	signed, err := s.Signer.Sign(block, body, now)
+	if err != nil {
+		return nil, err
+	}
+	result := make([]handler.Header, len(signed))
+	for i, f := range signed {
+		result[i] = handler.Header{Name: f.Name, Value: f.Value}
+	}
+	return result, nil
 }
 
 func (d *daemon) httpConfig() hthttp.Config {

@@ -24,6 +24,7 @@ type Handler struct {
 	pass      map[string]struct{} // canonical; nil for all
 	userAgent string
 	keys      []SigningKey
+	signer    Signer // nil for none
 	maxBody   int
 	transport *http.Transport
 
@@ -38,6 +39,9 @@ type Option func(*Handler)
 func WithVersion(version string) Option {
 	return func(h *Handler) { h.userAgent = "Hooktroupe/" + version }
 }
+
+// WithSigner has every request signed as another sender would, for a sink that verifies that sender's signatures itself.
+func WithSigner(s Signer) Option { return func(h *Handler) { h.signer = s } }
 
 // WithClock sets what tells the time to signatures and to Retry-After dates. The default is the clock of the machine.
 func WithClock(c clock.Clock) Option { return func(h *Handler) { h.clock = c } }

@@ -122,6 +122,9 @@ func (h *Handler) header(t *handler.Task) (http.Header, error) {
 		block.set(field.Name, field.Value)
 	}
 	h.sign(block, t)
+	if err := h.signAs(block, t); err != nil {
+		return nil, err
+	}
 	return block.header, nil
 }
 

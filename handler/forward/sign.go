@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hooktroupe/hooktroupe/handler"
 )
@@ -23,6 +24,38 @@ const (
 	minKeyBytes = 24
 	maxKeyBytes = 64
 )
+
+// Signer signs as a sender does, such as a forge.
+type Signer interface {
+	// Sign returns the header block with the signature, for a body and a time.
+	Sign(header []handler.Header, body []byte, now time.Time) ([]handler.Header, error)
+}
+
+// signAs has the signer sign, if there is one. An error is about this delivery and no later attempt mends it.
+func (h *Handler) signAs(block *headerBlock, t *handler.Task) error {
+	if h.signer == nil {
+		return nil
+	}
+	var unsigned []handler.Header
+	for name, values := range block.header {
+		for _, value := range values {
+			unsigned = append(unsigned, handler.Header{Name: name, Value: value})
+		}
+	}
+	signed, err := h.signer.Sign(unsigned, t.Body, h.clock.Now())
+	if err != nil {
+		return err
+	}
+	fresh := newHeaderBlock(len(signed))
+	for _, field := range signed {
+		if err := checkHeader(field.Name, field.Value); err != nil {
+			return err
+		}
+		fresh.add(canonical(field.Name), field.Value)
+	}
+	block.header = fresh.header
+	return nil
+}
 
 // SigningKey is a symmetric key of Standard Webhooks. It prints as ***.
 type SigningKey struct{ raw []byte }
