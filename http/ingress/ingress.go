@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
+	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -32,12 +33,17 @@ type Acceptor interface {
 // Router assigns a verified delivery to those that want it, and says whether anybody does. It must not block.
 type Router func(d *messages.Delivery) (wanted bool)
 
-// Dependencies are what an Ingress works with; all are required.
+// Observer hears of every answer as it leaves. It must not block.
+type Observer interface{ Answered(health.Answer) }
+
+// Dependencies are what an Ingress works with; all but Observer are required.
 type Dependencies struct {
 	// Acceptor takes the deliveries.
 	Acceptor Acceptor
 	// Router is asked before the Acceptor.
 	Router Router
+	// Observer hears of the answers; nil for nobody.
+	Observer Observer
 	// Clock stamps deliveries and judges signed time stamps.
 	Clock clock.Clock
 	// Metrics are counted here only in their Ingress group.
@@ -73,11 +79,15 @@ func (in *Ingress) Handle(ctx *fasthttp.RequestCtx) {
 	if !in.room.enter() {
 		in.refuse(ctx, route, overloaded)
 		in.count(ctx, route)
+		in.observe(route, health.Answer{Code: ctx.Response.StatusCode()})
 		return
 	}
 	defer in.room.leave()
-	in.serve(ctx, route)
+	a := health.Answer{Code: fasthttp.StatusInternalServerError} // which is how the server answers a panic
+	defer func() { in.observe(route, a) }()
+	in.serve(ctx, route, &a)
 	in.count(ctx, route)
+	a.Code = ctx.Response.StatusCode()
 }
 
 // Expect judges a request that waits for 100 Continue by its header block, and returns 100 or the status of the refusal,
@@ -90,11 +100,21 @@ func (in *Ingress) Expect(ctx *fasthttp.RequestCtx) int {
 	}
 	in.report(ctx, route, r)
 	in.deps.Metrics.Ingress.Requests.With(route.name, codeLabel(r.kind.Status())).Inc()
+	in.observe(route, health.Answer{Code: r.kind.Status()})
 	return r.kind.Status()
 }
 
-// serve takes an admitted request through every stage, up to the first that refuses.
-func (in *Ingress) serve(ctx *fasthttp.RequestCtx, route *route) {
+// observe tells how a request of a source was answered.
+func (in *Ingress) observe(route *route, a health.Answer) {
+	if in.deps.Observer != nil {
+		a.Source = route.name
+		in.deps.Observer.Answered(a)
+	}
+}
+
+// serve takes an admitted request through every stage, up to the first that refuses, and notes in the answer how far it
+// came.
+func (in *Ingress) serve(ctx *fasthttp.RequestCtx, route *route, a *health.Answer) {
 	if r := in.screen(ctx, route); r != nil {
 		in.refuse(ctx, route, r)
 		return
@@ -108,19 +128,20 @@ func (in *Ingress) serve(ctx *fasthttp.RequestCtx, route *route) {
 		in.refuse(ctx, route, r)
 		return
 	}
-	in.judge(ctx, route, &source.Request{
+	a.ReceivedAt = in.deps.Clock.Now()
+	in.judge(ctx, route, a, &source.Request{
 		Method:     method(ctx),
 		Path:       string(ctx.Path()),
 		Query:      string(ctx.URI().QueryString()),
 		Header:     header,
 		Body:       body,
 		ClientAddr: clientaddr.Of(ctx.RemoteAddr()).Addr,
-		ReceivedAt: in.deps.Clock.Now(),
+		ReceivedAt: a.ReceivedAt,
 	})
 }
 
 // judge has the source verify and read the request, and hands over what it says.
-func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, req *source.Request) {
+func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, a *health.Answer, req *source.Request) {
 	if route.greeter != nil {
 		if greeting, ok := route.greeter.Greet(req); ok {
 			writeAnswer(ctx, greeting)
@@ -135,6 +156,7 @@ func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, req *source.Req
 		in.refuse(ctx, route, unproven(err))
 		return
 	}
+	a.Verified = true
 	if wait, ok := route.pace.take(req.ReceivedAt); !ok {
 		in.refuse(ctx, route, tooFast(wait))
 		return
