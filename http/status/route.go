@@ -16,7 +16,7 @@ type endpoint uint8
 
 const (
 	nowhere      endpoint = iota
-	health                // GET /healthz
+	liveness              // GET /healthz
 	readiness             // GET /readyz
 	scrape                // GET /metrics
 	contract              // GET /api/openapi.yaml
@@ -32,6 +32,7 @@ const (
 	manyReplays           // GET and POST /api/v1/replays
 	oneReplay             // GET /api/v1/replays/{id}
 	cancelReplay          // POST /api/v1/replays/{id}/cancel
+	manySources           // GET /api/v1/sources
 )
 
 const (
@@ -43,6 +44,7 @@ const (
 	tasksPrefix   = "/api/v1/tasks/"
 	lanesPath     = "/api/v1/lanes"
 	replaysPath   = "/api/v1/replays"
+	sourcesPath   = "/api/v1/sources"
 )
 
 // Owns says whether a decoded path is the status API's, be there something or not.
@@ -58,7 +60,7 @@ func Probe(path []byte) bool { return string(path) == healthPath || string(path)
 func route(path string) (e endpoint, name string) {
 	switch path {
 	case healthPath:
-		return health, ""
+		return liveness, ""
 	case readyPath:
 		return readiness, ""
 	case metricsPath:
@@ -71,6 +73,8 @@ func route(path string) (e endpoint, name string) {
 		return manyLanes, ""
 	case replaysPath:
 		return manyReplays, ""
+	case sourcesPath:
+		return manySources, ""
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},

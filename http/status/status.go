@@ -1,5 +1,5 @@
-// Package status answers questions about tasks, lanes, replays and the daemon, and takes the commands that an operator has
-// for them. Its contract is openapi.yaml beside it, which it also serves. It keeps no state of its own.
+// Package status answers questions about tasks, lanes, replays, sources and the daemon, and takes the commands that an
+// operator has for them. Its contract is openapi.yaml beside it, which it also serves. It keeps no state of its own.
 //
 // The one invariant: a GET changes nothing, and what changes something is a POST.
 package status
@@ -78,6 +78,8 @@ type Dependencies struct {
 	Tasks   Tasks
 	Lanes   Lanes
 	Replays Replays
+	// Sources answers how near each sender is to giving up.
+	Sources Sources
 	// Health answers /readyz.
 	Health Health
 	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
@@ -119,7 +121,7 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 	wait, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	switch endpoint {
-	case health:
+	case liveness:
 		answer.JSON(ctx, fasthttp.StatusOK, map[string]string{"status": "ok"})
 	case readiness:
 		h.readiness(ctx)
@@ -140,7 +142,7 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// handleMany serves what concerns lanes and replays.
+// handleMany serves what concerns lanes, replays and sources.
 func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e endpoint, name string) {
 	switch e {
 	case moveTask:
@@ -161,6 +163,8 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.replay(wait, ctx, name)
 	case cancelReplay:
 		h.cancelReplay(wait, ctx, name)
+	case manySources:
+		h.sources(ctx)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
 
+	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -103,6 +104,7 @@ type api struct {
 	tasks   *tasks
 	lanes   lanes
 	replays replays
+	sources watched
 	ready   status.Readiness
 	metrics *metrics.Set
 }
@@ -116,6 +118,7 @@ func newAPI(t *testing.T) *api {
 		Tasks:   a.tasks,
 		Lanes:   &a.lanes,
 		Replays: &a.replays,
+		Sources: a,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,
 		Clock:   clock.NewFake(time.Unix(1700000060, 0)),
@@ -139,6 +142,9 @@ func newAPI(t *testing.T) *api {
 	a.router = a.contract()
 	return a
 }
+
+// Reports is status.Sources.
+func (a *api) Reports() []health.Report { return a.sources.Reports() }
 
 // contract loads and checks the document as it is served.
 func (a *api) contract() routers.Router {
