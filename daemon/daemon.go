@@ -151,14 +151,15 @@ func (d *daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	board := d.health(entries)
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d.gate, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
+		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Health: status.Health{Ready: d.readiness.report},
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Sources: board, Health: status.Health{Ready: d.readiness.report},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})
