@@ -8,7 +8,6 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/daemon"
-	"github.com/hooktroupe/hooktroupe/source/sources"
 )
 
 func newConfig(t *terminal) *cobra.Command {
@@ -65,20 +64,4 @@ func loadAndWarn(c *cobra.Command, t *terminal) (*config.Config, error) {
 		_, _ = fmt.Fprintln(t.err, "warning: "+warning)
 	}
 	return cfg, err
-}
-
-func newSources(t *terminal) *cobra.Command {
-	return &cobra.Command{
-		Use:   "sources",
-		Short: "List the types of sources",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			for _, name := range sources.Types() {
-				if _, err := fmt.Fprintln(t.out, name); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
 }

@@ -86,7 +86,13 @@ const laneTaskJSON = `{"position":1,"webhook_id":"` + taskID + `","status":"retr
 const laneJSON = `{"lanes":[{"route":"reviews","key":"o/r#1","policy":"serial","paused":false,` +
 	`"why":"task x waits for its next attempt","waiting_total":7,"running":[],"waiting":[` + laneTaskJSON + `]}],"total":1}`
 
-// standInForMany answers about the lane o/r#1 and the replay 7.
+const sourcesJSON = `{"sources":[{"name":"forge","type":"gitlab","paths":["/webhooks/forge"],"state":"warning",` +
+	`"last_accepted_at":"2026-01-31T12:00:00Z","consecutive_failures":3,"limit":4,"ack_within_seconds":10,"slow_acks":2,` +
+	`"refused":9,"then":"It stops."},{"name":"new","type":"generic","paths":["/webhooks/new"],"state":"healthy",` +
+	`"last_accepted_at":null,"consecutive_failures":0,"limit":null,"ack_within_seconds":null,"slow_acks":0,"refused":0,` +
+	`"then":""}]}`
+
+// standInForMany answers about the lane o/r#1, the replay 7 and two sources.
 func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 	replay := `{"id":"7","state":"completed","filter":{},"rate":0,"total":42,"replayed":41,"refused":1,` +
 		`"started_at":"2026-01-31T12:00:00Z","ended_at":"2026-01-31T12:00:01Z"}`
@@ -100,6 +106,8 @@ func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, replay)
+	case "GET /api/v1/sources":
+		_, _ = io.WriteString(w, sourcesJSON)
 	case "GET /api/v1/replays/7":
 		_, _ = io.WriteString(w, replay)
 	case "GET /api/v1/replays":
