@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/hooktroupe/hooktroupe/http"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
@@ -47,6 +48,7 @@ type daemon struct {
 	*http.Server
 	metrics *metrics.Set
 	clock   *clock.Fake
+	log     *logtest.Hook
 	// taken gets every delivery; an Accept waits until somebody receives it.
 	taken chan *messages.Delivery
 }
@@ -79,15 +81,20 @@ func (noTasks) Retry(context.Context, string) (*messages.Task, *messages.TaskRef
 	return nil, &messages.TaskRefused{NotFound: true}, nil
 }
 
-// newDaemon builds a daemon that was not started. Up to 16 deliveries are taken without anybody receiving them.
-func newDaemon(t *testing.T, cfg http.Config) *daemon {
+// newDaemon builds a daemon that was not started. Up to 16 deliveries are taken without anybody receiving them. Without
+// entries it has the source shop.
+func newDaemon(t *testing.T, cfg http.Config, entries ...ingress.Entry) *daemon {
 	t.Helper()
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
 	}
-	log := logrus.New()
-	log.SetOutput(io.Discard)
+	log, hook := logtest.NewNullLogger()
+	log.SetLevel(logrus.DebugLevel)
+	if len(entries) == 0 {
+		entries = []ingress.Entry{{Name: "shop", Source: tokenSource{}, Aliases: []string{"/hook"}}}
+	}
 	d := &daemon{
+		log:     hook,
 		metrics: metrics.New(),
 		clock:   clock.NewFake(time.Unix(1_700_000_000, 0)),
 		taken:   make(chan *messages.Delivery, 16),
@@ -95,9 +102,7 @@ func newDaemon(t *testing.T, cfg http.Config) *daemon {
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
 		Acceptor: d, Router: func(*messages.Delivery) bool { return true }, Clock: d.clock, Metrics: d.metrics, Log: log,
 	})
-	table, err := ingress.NewTable(cfg.Ingress(), []ingress.Entry{
-		{Name: "shop", Source: tokenSource{}, Aliases: []string{"/hook"}},
-	})
+	table, err := ingress.NewTable(cfg.Ingress(), entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +123,9 @@ func newDaemon(t *testing.T, cfg http.Config) *daemon {
 }
 
 // start starts a daemon that is stopped at the end of the test.
-func start(t *testing.T, cfg http.Config) *daemon {
+func start(t *testing.T, cfg http.Config, entries ...ingress.Entry) *daemon {
 	t.Helper()
-	d := newDaemon(t, cfg)
+	d := newDaemon(t, cfg, entries...)
 	if err := d.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
