@@ -16,7 +16,7 @@ type Patience struct {
 	Transient []int
 	// Then is one sentence: what the sender does after that, or why no number stands here.
 	Then string
-	// Evidence says where this is written.
+	// Evidence says where this is written, and which of it is not confirmed by the sender's own text.
 	Evidence string
 }
 

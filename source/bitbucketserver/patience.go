@@ -13,7 +13,7 @@ func (*bitbucketServer) Patience() source.Patience {
 		Failures:  5,
 		Then: "Bitbucket Server skips the webhook, for ten seconds at first and up to ten hours, " +
 			"and never sends what it skipped.",
-		Evidence: "Bitbucket Data Center documentation, Manage webhooks: circuit breaking; " +
-			"the time is the default that its users report",
+		Evidence: "the section on circuit breaking of Bitbucket's manual, as others quote it; " +
+			"the time is not confirmed",
 	}
 }

@@ -11,6 +11,6 @@ func (*gitea) Patience() source.Patience {
 	return source.Patience{
 		AckWithin: 5 * time.Second,
 		Then:      "Gitea and Forgejo never disable a webhook and never retry: what is not accepted is lost.",
-		Evidence:  "go-gitea/gitea, services/webhook/deliver.go; the time is the default of DELIVER_TIMEOUT",
+		Evidence:  "go-gitea/gitea, services/webhook/deliver.go; the default of DELIVER_TIMEOUT is not confirmed",
 	}
 }

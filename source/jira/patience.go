@@ -6,6 +6,6 @@ import "github.com/hooktroupe/hooktroupe/source"
 func (*jira) Patience() source.Patience {
 	return source.Patience{
 		Then:     "Jira Cloud retries up to five times and never disables a webhook.",
-		Evidence: "Jira Cloud documentation, Webhooks",
+		Evidence: "not confirmed",
 	}
 }

@@ -12,6 +12,6 @@ func (*shopify) Patience() source.Patience {
 		AckWithin: 5 * time.Second,
 		Failures:  8,
 		Then:      "Shopify deletes a subscription that was made through its Admin API; it has to be made anew.",
-		Evidence:  "Shopify documentation, Webhooks: troubleshoot (before 2024 it was 19 failures)",
+		Evidence:  "Shopify's documentation and developer forum, as others quote them; older texts have 19 failures",
 	}
 }

@@ -6,6 +6,6 @@ import "github.com/hooktroupe/hooktroupe/source"
 func (*stripe) Patience() source.Patience {
 	return source.Patience{
 		Then:     "Stripe retries for up to three days and may then disable the endpoint, with a notice by e-mail.",
-		Evidence: "Stripe documentation, Webhooks: retry behavior; the time that it waits is not published",
+		Evidence: "third parties; the time that Stripe waits is not published",
 	}
 }
