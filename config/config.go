@@ -159,6 +159,8 @@ type Handler struct {
 	Set            map[string]string `koanf:"set" doc:"exec: variables to set; values may be references."`
 	KillGrace      Duration          `koanf:"kill_grace" doc:"exec: time between SIGTERM and SIGKILL."`
 	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept."`
+	MaxMemory      Bytes             `koanf:"max_memory" doc:"exec: memory of each process; 0 for no bound."`
+	MaxCPU         Duration          `koanf:"max_cpu" doc:"exec: processor time of each process; 0 for no bound."`
 	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good."`
 }
 

@@ -98,6 +98,7 @@ func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
 		return exec.New(exec.Config{
 			Command: h.Command, Dir: h.Dir, Env: h.Env, Set: h.Set, KillGrace: time.Duration(h.KillGrace),
 			MaxOutputBytes: int(h.MaxOutputBytes), DiscardCodes: h.DiscardCodes,
+			MaxMemoryBytes: int64(h.MaxMemory), MaxCPU: time.Duration(h.MaxCPU),
 		})
 	default:
 		return nil, fmt.Errorf("type: %q is none of log, forward, exec", h.Type)

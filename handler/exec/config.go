@@ -35,6 +35,11 @@ type Config struct {
 	// MaxOutputBytes bounds the result: more of standard output is read and dropped. Zero means handler.MaxResultBytes
 	// (4 KiB), which is also the most.
 	MaxOutputBytes int
+	// MaxMemoryBytes bounds the memory that each process of the program may allocate, and MaxCPU the processor time that it
+	// may use: the kernel refuses more memory, and kills what uses more time. Zero means no bound but the daemon's own. They
+	// are set by prlimit, of util-linux, which must be in the daemon's PATH.
+	MaxMemoryBytes int64
+	MaxCPU         time.Duration
 	// DiscardCodes are exit codes, 1 to 255, after which the task has failed for good. None means that every failure is
 	// tried again.
 	DiscardCodes []int
@@ -76,6 +81,9 @@ func (c Config) validate() error {
 	case c.MaxOutputBytes < 0 || c.MaxOutputBytes > handler.MaxResultBytes:
 		return fmt.Errorf("max_output_bytes: not within 0 and %d", handler.MaxResultBytes)
 	}
+	if err := c.limits().validate(); err != nil {
+		return err
+	}
 	for _, code := range c.DiscardCodes {
 		if code < 1 || code > 255 {
 			return fmt.Errorf("discard_codes: %d is not within 1 and 255", code)
@@ -95,6 +103,47 @@ func (c Config) validate() error {
 		}
 	}
 	return nil
+}
+
+// limits are what the kernel enforces.
+func (c Config) limits() limits { return limits{memory: c.MaxMemoryBytes, cpu: c.MaxCPU} }
+
+// limits bound each process of a program; zero for no bound.
+type limits struct {
+	memory int64
+	cpu    time.Duration
+}
+
+func (l limits) validate() error {
+	switch {
+	case l.memory != 0 && l.memory < 1<<20:
+		return fmt.Errorf("max_memory: %d is below 1 MiB", l.memory)
+	case l.cpu != 0 && l.cpu < time.Second:
+		return fmt.Errorf("max_cpu: %v is below 1 s", l.cpu)
+	default:
+		return nil
+	}
+}
+
+// wrap returns what is to be run so that a program has its limits from its first instruction on: to limit it once it runs
+// would leave out the processes that it has started by then.
+func (l limits) wrap(path string, args []string) (string, []string, error) {
+	if l == (limits{}) {
+		return path, args, nil
+	}
+	prlimit, err := osexec.LookPath("prlimit")
+	if err != nil {
+		return "", nil, fmt.Errorf("max_memory and max_cpu need prlimit: %w", err)
+	}
+	wrapped := []string{"prlimit"}
+	if l.memory > 0 {
+		wrapped = append(wrapped, fmt.Sprintf("--data=%d", l.memory))
+	}
+	if l.cpu > 0 {
+		seconds := int64((l.cpu + time.Second - 1) / time.Second)
+		wrapped = append(wrapped, fmt.Sprintf("--cpu=%d:%d", seconds, seconds+1)) // SIGXCPU, and a second later SIGKILL
+	}
+	return prlimit, append(append(wrapped, "--", path), args[1:]...), nil
 }
 
 // checkVariable refuses what is no name, and the names that are ours.

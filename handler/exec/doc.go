@@ -30,6 +30,12 @@
 //
 // Their values are the sender's words. A program that hands them to a shell must quote them.
 //
+// # Limits
+//
+// The kernel bounds memory (RLIMIT_DATA) and processor time (RLIMIT_CPU) of each process where Config says so.
+// A program that allocates more is told so and usually fails; one that computes longer is killed by SIGXCPU. Wall-clock
+// time is bounded by Config.Timeout and by the attempt's deadline.
+//
 // # The end of a program
 //
 // A program runs in a process group of its own. When the attempt's context or the timeout ends, the group is sent

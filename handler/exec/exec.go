@@ -52,9 +52,13 @@ func New(cfg Config, options ...Option) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	path, args, err := cfg.limits().wrap(path, slices.Clone(cfg.Command))
+	if err != nil {
+		return nil, err
+	}
 	h := &Handler{
 		path:      path,
-		args:      slices.Clone(cfg.Command),
+		args:      args,
 		dir:       cfg.Dir,
 		base:      baseEnvironment(cfg, os.LookupEnv),
 		timeout:   cfg.Timeout,

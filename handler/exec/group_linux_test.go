@@ -250,3 +250,28 @@ func TestProgramDiesWithTheDaemon(t *testing.T) {
 	_ = daemon.Wait() // it was killed, and says so
 	awaitGone(t, pid, fd)
 }
+
+func TestKernelLimits(t *testing.T) {
+	cfg := script(`head -c 200000000 /dev/zero | tail -n 1 >/dev/null`) // which keeps the whole line
+	cfg.MaxMemoryBytes = 32 << 20
+	if result, err := newHandler(t, cfg).Handle(t.Context(), handlertest.NewTask()); err == nil {
+		t.Errorf("a program allocated 200 MB of 32 MiB: %s", result)
+	}
+	cfg = script(`while :; do :; done`)
+	cfg.MaxCPU = time.Second
+	_, err := newHandler(t, cfg).Handle(t.Context(), handlertest.NewTask())
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Signal != syscall.SIGXCPU && exit.Signal != syscall.SIGKILL {
+		t.Errorf("a program that computes for ever: %v", err)
+	}
+	cfg = script(`echo fine`)
+	cfg.MaxMemoryBytes, cfg.MaxCPU = 64<<20, time.Minute
+	if result, err := newHandler(t, cfg).Handle(t.Context(), handlertest.NewTask()); err != nil || string(result) != "fine\n" {
+		t.Errorf("within its limits: %q, %v", result, err)
+	}
+	for _, bad := range []exec.Config{{Command: []string{"true"}, MaxMemoryBytes: 1000}, {Command: []string{"true"}, MaxCPU: 1}} {
+		if _, err := exec.New(bad); err == nil {
+			t.Errorf("took %+v", bad)
+		}
+	}
+}
