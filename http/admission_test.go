@@ -229,7 +229,7 @@ func TestProxyProtocolComesBeforeTLS(t *testing.T) {
 		w := dial(t, d.Addr()).send(proxyHeader(t, 2, client))
 		secure := tls.Client(w.conn, &tls.Config{InsecureSkipVerify: true})
 		w.conn = secure
-		w.Reader.Reset(secure)
+		w.Reset(secure)
 		if resp, body := w.send(post("{}")).receive(); resp.StatusCode != want {
 			t.Errorf("%s: %d %s", client, resp.StatusCode, body)
 		}

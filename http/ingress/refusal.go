@@ -31,18 +31,18 @@ var (
 	unknownSource = &refusal{kind: problem.UnknownSource}
 	encodedBody   = &refusal{kind: problem.EncodedBody, detail: "send the body without Content-Encoding"}
 	overloaded    = &refusal{kind: problem.Overloaded, retryAfter: 1, closes: true}
-	foreign       = &refusal{kind: problem.AddressRefused, closes: true}
+	foreign       = &refusal{kind: problem.AddressRefused, cause: "not on the source's allow list", closes: true}
 )
 
 func notAllowed(ctx *fasthttp.RequestCtx) *refusal {
 	return &refusal{kind: problem.MethodNotAllowed, cause: "method " + printable(string(ctx.Method()))}
 }
 
-// tooFast is a delivery that comes before the source may send again. It is no 429, which some senders count as a fault
-// of the receiver that ends their deliveries; they all come back after a 503.
+// tooFast is a delivery that comes before the source may send again. It is no 429, which puts the receiver on
+// probation with some senders; a 503 is transient to all.
 func tooFast(wait time.Duration) *refusal {
 	seconds := (wait + time.Second - 1) / time.Second
-	return &refusal{kind: problem.RateExceeded, retryAfter: uint32(max(seconds, 1))}
+	return &refusal{kind: problem.RateExceeded, cause: "beyond the source's rate", retryAfter: uint32(max(seconds, 1))}
 }
 
 // unproven is an error of Verify. The sender learns nothing but that; the log learns the reason.
