@@ -215,9 +215,14 @@ func (a *attempts) returned(ctx actor.Context, m *returned) {
 		return
 	}
 	ended := &attemptEnded{output: clip(m.output, handler.MaxResultBytes)}
-	if m.err != nil {
-		ended.err = string(clip([]byte(m.err.Error()), handler.MaxErrorBytes))
-		ended.output = nil
+	var crashed *handler.CrashError
+	switch {
+	case errors.As(m.err, &crashed):
+		a.metrics.Tasks.Crashes.Inc()
+		ended.stack = string(crashed.Stack)
+		ended.err, ended.output = crashText(crashed.Value, ended.stack), nil
+	case m.err != nil:
+		ended.err, ended.output = string(clip([]byte(m.err.Error()), handler.MaxErrorBytes)), nil
 	}
 	ended.result = a.judge(m.err)
 	a.finish(ctx, ended)
@@ -232,6 +237,8 @@ func (a *attempts) judge(err error) task.Result {
 		return task.Result{Outcome: a.current.stopped}
 	case errors.Is(err, handler.ErrLost):
 		return task.Result{Outcome: task.Interrupted}
+	case errors.As(err, new(*handler.CrashError)):
+		return task.Result{Outcome: task.Panicked}
 	case handler.IsDiscard(err):
 		return task.Result{Outcome: task.Discarded}
 	case a.current.overdue:
@@ -249,10 +256,15 @@ func (a *attempts) panicked(ctx actor.Context, m *panicked) {
 	a.metrics.Tasks.Crashes.Inc()
 	ended := &attemptEnded{
 		result: task.Result{Outcome: task.Panicked}, stack: m.stack,
-		err: string(clip(fmt.Appendf(nil, "panic: %.1024v\n\n%s", m.value, m.stack), handler.MaxErrorBytes)),
+		err: crashText(m.value, m.stack),
 	}
 	a.complete(ctx, ended)
 	panic(&crash{ended})
+}
+
+// crashText is a panic with its stack, for the attempt log.
+func crashText(value any, stack string) string {
+	return string(clip(fmt.Appendf(nil, "panic: %.1024v\n\n%s", value, stack), handler.MaxErrorBytes))
 }
 
 // deadlineReached ends the handler's context and gives it the grace.

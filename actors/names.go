@@ -7,6 +7,7 @@ const (
 	namePersister  = "persister"
 	nameWorkers    = "workers"
 	nameReplays    = "replays"
+	nameHandlers   = "handlers"
 	nameAttempt    = "attempt"
 	nameReplies    = "replies"
 )

@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/router"
 
+	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/schedule"
 )
@@ -17,6 +18,7 @@ type supervisor struct {
 	registry  *actor.Props
 	workers   *actor.Props
 	replays   *actor.Props
+	handlers  *actor.Props
 }
 
 // Receive starts the children, and tells whoever asks that they are there.
@@ -34,7 +36,10 @@ func (s *supervisor) start(ctx actor.Context) {
 	for _, child := range []struct {
 		name  string
 		props *actor.Props
-	}{{namePersister, s.persister}, {nameRegistry, s.registry}, {nameWorkers, s.workers}, {nameReplays, s.replays}} {
+	}{
+		{namePersister, s.persister}, {nameHandlers, s.handlers}, {nameRegistry, s.registry}, {nameWorkers, s.workers},
+		{nameReplays, s.replays},
+	} {
 		if _, err := ctx.SpawnNamed(child.props, child.name); err != nil {
 			panic(fmt.Sprintf("spawn %s: %v", child.name, err))
 		}
@@ -58,7 +63,7 @@ func (t *Troupe) supervisorProps(state *State) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
 			persister: t.persisterProps(), registry: t.registryProps(state), workers: t.workersProps(),
-			replays: t.replaysProps(),
+			replays: t.replaysProps(), handlers: t.handlersProps(),
 		}
 	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
 }
@@ -91,6 +96,32 @@ func (t *Troupe) replaysProps() *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &replays{registry: t.registry, clock: t.deps.Clock, byID: make(map[uint64]*replay)}
 	})
+}
+
+// handlers owns the handler actors. One that panics past its own supervision is restarted: it harms nobody else.
+type handlers struct {
+	actors []HandlerActor
+	clock  clock.Clock
+}
+
+// Receive starts them.
+func (h *handlers) Receive(ctx actor.Context) {
+	if _, started := ctx.Message().(*actor.Started); !started {
+		return
+	}
+	for _, a := range h.actors {
+		pid, err := ctx.SpawnNamed(a.Props(h.clock), a.Name())
+		if err != nil {
+			panic(fmt.Sprintf("spawn handler actor %s: %v", a.Name(), err))
+		}
+		a.Attach(ctx.ActorSystem(), pid)
+	}
+}
+
+func (t *Troupe) handlersProps() *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &handlers{actors: t.deps.HandlerActors, clock: t.deps.Clock}
+	}, actor.WithSupervisor(actor.NewRestartingStrategy()))
 }
 
 // workersProps is a pool of fixed size. What is sent to the pool reaches every worker; the registry assigns to each by

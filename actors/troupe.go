@@ -3,6 +3,8 @@
 //	supervisor
 //	 ├─ registry     single writer of task state; decides and never blocks
 //	 ├─ persister    the only writer of the journal and of snapshots
+//	 ├─ replays      make many tasks run again
+//	 ├─ handlers     own the handler actors of an embedding program
 //	 └─ workers      a router pool of fixed size
 //	     └─ worker   owns one attempt at a time
 //	         └─ attempt   runs the handler on a goroutine of its own; what may crash
@@ -42,6 +44,8 @@ type Deps struct {
 	Metrics   *metrics.Set
 	// Routes are those that deliveries may be assigned to. What is assigned to none goes to Handlers.
 	Routes []Route
+	// HandlerActors are spawned below the supervisor before the first attempt.
+	HandlerActors []HandlerActor
 	// Export writes the task file at every snapshot; nil for none.
 	Export Export
 	// Clock defaults to the machine's, Random to a seeded generator (it draws jitter, in [0, 1)), NewID to UUIDv7.
@@ -68,6 +72,16 @@ func (d Deps) withDefaults() Deps {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	return d
+}
+
+// HandlerActor is an actor of an embedding program that works attempts, such as a *local.Handler.
+type HandlerActor interface {
+	// Name is unique among handler actors.
+	Name() string
+	// Props make the actor.
+	Props(c clock.Clock) *actor.Props
+	// Attach says where it runs.
+	Attach(system *actor.ActorSystem, pid *actor.PID)
 }
 
 // Troupe is a running tree of actors.

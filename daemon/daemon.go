@@ -107,7 +107,7 @@ func (d *daemon) start(ctx context.Context) error {
 	tasks, waiting := state.Tasks(), state.Waiting()
 	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
 		Journal: opened.journal, Snapshots: opened.snapshots, Export: opened.export,
-		Handlers: routing, Routes: routing.routes, Metrics: d.metrics, Clock: d.clock,
+		Handlers: routing, Routes: routing.routes, HandlerActors: d.handlerActors(), Metrics: d.metrics, Clock: d.clock,
 		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log),
 	}, state)
 	if err != nil {

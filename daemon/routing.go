@@ -138,6 +138,17 @@ func (d *daemon) handlerGate(name string) *schedule.Gate {
 	return schedule.NewGate("handler "+name, limits)
 }
 
+// handlerActors are those of the embedding program's handlers that are actors.
+func (d *daemon) handlerActors() []actors.HandlerActor {
+	var found []actors.HandlerActor
+	for _, b := range d.options.Bindings {
+		if a, is := b.Handler.(actors.HandlerActor); is && !slices.Contains(found, a) {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
 // assign is ingress.Router.
 func (r *routing) assign(d *messages.Delivery) bool {
 	if _, bound := r.embedded.Lookup(d.GetSource(), d.GetEventType()); bound {

@@ -7,6 +7,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -92,6 +93,17 @@ func RetryAfter(err error, d time.Duration) error {
 // ErrLost means that an attempt was lost through no fault of the task: its worker, on another host, is gone. An error that
 // wraps it makes the task run again at once, without using up an attempt, a bounded number of times.
 var ErrLost = errors.New("the attempt was lost")
+
+// CrashError is a panic that somebody recovered on the handler's behalf, as a handler actor's parent does: the attempt counts
+// as one that panicked.
+type CrashError struct {
+	// Value is what it panicked with, Stack where.
+	Value any
+	Stack []byte
+}
+
+// Error is the value. The stack is kept apart, for the attempt log.
+func (e *CrashError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 type discardError struct{ error }
 
