@@ -2,26 +2,37 @@ package actors
 
 import "hash/maphash"
 
-// index finds slots by a hash of what they hold. It keeps nothing but slot numbers, so that a million tasks cost about
-// eight megabytes, and it grows shard by shard, so that no growth holds up the mailbox. What a slot holds is asked of the
-// table: equal says whether it is what is looked for, hash gives the hash of what it holds.
-type index struct {
-	shards [256]shard
-	hash   func(slot) uint64
-}
+// index finds slots by a hash of what they hold. A cell is a slot and 32 bits of the hash, so that looking up touches no
+// entry but the one that is looked for and growing touches none; and it grows shard by shard, so that no growth holds up
+// the mailbox. A million tasks cost about fifteen megabytes.
+type index struct{ shards [256]shard }
 
 // shard is an open-addressing table with linear probing. Its length is a power of two.
 type shard struct {
-	cells []uint32 // slot + firstSlot, emptyCell or deletedCell
+	cells []cell
 	live  int
 	used  int // live and deleted
 }
 
+// cell is the tag of a hash in the upper half, and a slot plus firstSlot in the lower; or emptyCell, or deletedCell.
+type cell uint64
+
 const (
-	emptyCell   = 0
-	deletedCell = 1
-	firstSlot   = 2
+	emptyCell   cell = 0
+	deletedCell cell = 1
+	firstSlot        = 2
 )
+
+func newCell(hash uint64, at slot) cell { return cell(tag(hash))<<32 | cell(at) + firstSlot }
+
+// tag is the part of a hash that a cell keeps. The shard is told by the upper byte, the place in it by the tag.
+func tag(hash uint64) uint32 { return uint32(hash) }
+
+func (c cell) tag() uint32 { return uint32(c >> 32) }
+
+func (c cell) slot() slot { return slot(uint32(c) - firstSlot) }
+
+func (c cell) holds() bool { return uint32(c) >= firstSlot }
 
 // seed makes the order of cells unpredictable to whoever chooses delivery IDs.
 type seed struct{ maphash.Seed }
@@ -35,51 +46,46 @@ func (x *index) find(hash uint64, equal func(slot) bool) (slot, bool) {
 	if len(s.cells) == 0 {
 		return 0, false
 	}
-	mask := uint64(len(s.cells) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		switch c := s.cells[i]; c {
-		case emptyCell:
-			return 0, false
-		case deletedCell:
-		default:
-			if equal(slot(c - firstSlot)) {
-				return slot(c - firstSlot), true
-			}
+	mask := uint32(len(s.cells) - 1)
+	for i := tag(hash) & mask; s.cells[i] != emptyCell; i = (i + 1) & mask {
+		if c := s.cells[i]; c.holds() && c.tag() == tag(hash) && equal(c.slot()) {
+			return c.slot(), true
 		}
 	}
+	return 0, false
 }
 
 // add puts in a slot that is not there. At most three quarters of the cells are in use.
 func (x *index) add(hash uint64, at slot) {
 	s := &x.shards[hash>>56]
 	if 4*(s.used+1) > 3*len(s.cells) {
-		x.rebuild(s)
+		s.rebuild()
 	}
-	s.put(hash, at)
+	s.put(newCell(hash, at))
 	s.live++
 	s.used++
 }
 
-func (s *shard) put(hash uint64, at slot) {
-	mask := uint64(len(s.cells) - 1)
-	i := hash & mask
+func (s *shard) put(c cell) {
+	mask := uint32(len(s.cells) - 1)
+	i := c.tag() & mask
 	for s.cells[i] != emptyCell {
 		i = (i + 1) & mask
 	}
-	s.cells[i] = uint32(at) + firstSlot
+	s.cells[i] = c
 }
 
-// rebuild drops deleted cells and makes room for at least half as many again.
-func (x *index) rebuild(s *shard) {
+// rebuild drops deleted cells and makes room for at least as many again.
+func (s *shard) rebuild() {
 	size := 16
 	for size < 2*(s.live+1) {
 		size *= 2
 	}
 	old := s.cells
-	s.cells, s.used = make([]uint32, size), s.live
+	s.cells, s.used = make([]cell, size), s.live
 	for _, c := range old {
-		if c >= firstSlot {
-			s.put(x.hash(slot(c-firstSlot)), slot(c-firstSlot))
+		if c.holds() {
+			s.put(c)
 		}
 	}
 }
@@ -90,9 +96,9 @@ func (x *index) remove(hash uint64, at slot) {
 	if len(s.cells) == 0 {
 		return
 	}
-	mask := uint64(len(s.cells) - 1)
-	for i := hash & mask; s.cells[i] != emptyCell; i = (i + 1) & mask {
-		if s.cells[i] == uint32(at)+firstSlot {
+	mask := uint32(len(s.cells) - 1)
+	for i := tag(hash) & mask; s.cells[i] != emptyCell; i = (i + 1) & mask {
+		if s.cells[i] == newCell(hash, at) {
 			s.cells[i] = deletedCell
 			s.live--
 			return

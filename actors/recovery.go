@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hooktroupe/hooktroupe/journal"
@@ -77,6 +76,7 @@ func loadSnapshot(snapshots journal.Snapshots, t *table, progress Progress) (jou
 // replayer applies records to a table. Those that a snapshot already holds are told by the task's revision and skipped.
 type replayer struct {
 	tasks     *table
+	head      acceptedHead
 	started   journalv1.AttemptStarted
 	ended     journalv1.AttemptEnded
 	cancelled journalv1.TaskCancelled
@@ -195,11 +195,10 @@ func (p *replayer) lanePaused(data []byte) error {
 }
 
 func (p *replayer) accepted(r journal.Record) error {
-	var m journalv1.TaskAccepted
-	if err := unmarshalHead(r.Data, &m); err != nil {
+	if err := p.head.decode(r.Data); err != nil {
 		return err
 	}
-	_, err := p.add(&m, r.Position)
+	_, err := p.add(&p.head.TaskAccepted, r.Position)
 	return err
 }
 
@@ -261,35 +260,6 @@ func (p *replayer) forgotten(r journal.Record) error {
 		ids = ids[16:]
 	}
 	return nil
-}
-
-// unmarshalHead reads everything but headers and body, which it passes over: recovery of a million tasks should not decode
-// what it throws away.
-func unmarshalHead(data []byte, m *journalv1.TaskAccepted) error {
-	const headers, body = 8, 9
-	kept := 0 // where the run of fields begins that is not decoded yet
-	merge := func(end int) error {
-		return proto.UnmarshalOptions{Merge: true}.Unmarshal(data[kept:end], m)
-	}
-	for at := 0; at < len(data); {
-		number, kind, n := protowire.ConsumeTag(data[at:])
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		size := protowire.ConsumeFieldValue(number, kind, data[at+n:])
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		next := at + n + size
-		if number == headers || number == body {
-			if err := merge(at); err != nil {
-				return err
-			}
-			kept = next
-		}
-		at = next
-	}
-	return merge(len(data))
 }
 
 // waitingTasks returns the tasks that wait, in the order of their lanes, and those whose attempt the end of the process

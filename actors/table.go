@@ -96,12 +96,7 @@ type table struct {
 }
 
 func newTable() *table {
-	t := &table{
-		seed: newSeed(), parts: make(map[slot][]slot), paused: make(map[uint32]struct{}),
-	}
-	t.byID.hash = func(s slot) uint64 { return t.seed.of(t.get(s).ID) }
-	t.byDelivery.hash = func(s slot) uint64 { return t.seed.of(t.get(s).delivery) }
-	return t
+	return &table{seed: newSeed(), parts: make(map[slot][]slot), paused: make(map[uint32]struct{})}
 }
 
 // find returns the slot of a task.

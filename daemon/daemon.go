@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -126,6 +127,7 @@ func (d *daemon) start(ctx context.Context) error {
 	if d.options.Ready != nil {
 		d.options.Ready(info)
 	}
+	debug.FreeOSMemory() // recovery leaves behind as much as it keeps
 	return nil
 }
 
