@@ -20,7 +20,33 @@ const (
 	user   = "azure"
 )
 
-// configuration holds one source of each type of the first release, and forwards everything.
+// standardSecret is a key in the form that Standard Webhooks has.
+const standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+
+// forged are the types of senders of which there are fixtures.
+var forged = []string{
+	"github", "gitlab", "azure_devops", "bitbucket_server", "bitbucket_cloud", "gitea", "forgejo", "standard_webhooks",
+	"stripe", "slack", "shopify", "jira", "cloudevents",
+}
+
+// signsBody and signsTime say whose signature covers the body, and a time stamp.
+var (
+	signsBody = map[string]bool{
+		"github": true, "bitbucket_server": true, "bitbucket_cloud": true, "gitea": true, "forgejo": true,
+		"standard_webhooks": true, "stripe": true, "slack": true, "shopify": true, "jira": true,
+	}
+	signsTime = map[string]bool{"standard_webhooks": true, "stripe": true, "slack": true}
+)
+
+// secretOf is the secret of a type of sender.
+func secretOf(kind string) string {
+	if kind == "standard_webhooks" {
+		return standardSecret
+	}
+	return secret
+}
+
+// configuration holds one source of each type, and forwards everything.
 func configuration(sink string) string {
 	return fmt.Sprintf(`
 log: {format: json}
@@ -31,6 +57,15 @@ sources:
   gitlab: {secret: env:TEST_SECRET, aliases: [/webhook]}
   azure_devops: {username: %s, secret: env:TEST_SECRET}
   bitbucket_server: {secret: env:TEST_SECRET}
+  bitbucket_cloud: {secret: env:TEST_SECRET}
+  gitea: {secret: env:TEST_SECRET}
+  forgejo: {secret: env:TEST_SECRET}
+  standard_webhooks: {secret: env:TEST_STANDARD_SECRET}
+  stripe: {secret: env:TEST_SECRET}
+  slack: {secret: env:TEST_SECRET}
+  shopify: {secret: env:TEST_SECRET}
+  jira: {secret: env:TEST_SECRET}
+  cloudevents: {secret: env:TEST_SECRET}
   partner:
     type: generic
     secret: env:TEST_SECRET
@@ -45,7 +80,7 @@ routes:
 func start(t *testing.T, yaml string) *daemontest.Daemon {
 	t.Helper()
 	d := daemontest.New(t, yaml)
-	d.Env = []string{"TEST_SECRET=" + secret}
+	d.Env = []string{"TEST_SECRET=" + secret, "TEST_STANDARD_SECRET=" + standardSecret}
 	d.Start()
 	return d
 }
@@ -99,6 +134,13 @@ func (f fixture) body(t *testing.T) []byte {
 // signed returns the headers that the sender would send with that body, signed with a secret.
 func signed(t *testing.T, kind string, headers map[string]string, body []byte, key string) http.Header {
 	t.Helper()
+	return signedAt(t, kind, headers, body, key, time.Now())
+}
+
+func signedAt(
+	t *testing.T, kind string, headers map[string]string, body []byte, key string, at time.Time,
+) http.Header {
+	t.Helper()
 	config := source.Config{Name: kind, Type: kind, Secrets: []source.Secret{{Value: []byte(key)}}}
 	if kind == "azure_devops" {
 		config.Username = user
@@ -114,7 +156,7 @@ func signed(t *testing.T, kind string, headers map[string]string, body []byte, k
 	for name, value := range headers {
 		block = block.With(name, value)
 	}
-	block, err = s.(source.Signer).Sign(block, body, time.Now())
+	block, err = s.(source.Signer).Sign(block, body, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +173,7 @@ func toHTTP(block source.Header) http.Header {
 
 // makesNoTask tells the deliveries that are answered at once.
 func (f fixture) makesNoTask() bool {
-	return f.Routing == "ping" || strings.HasPrefix(f.Routing, "diagnostics:ping")
+	return f.Routing == "ping" || strings.HasPrefix(f.Routing, "diagnostics:ping") || f.Routing == "url_verification"
 }
 
 func TestEveryFixtureIsAcceptedAndForwardedByteForByte(t *testing.T) {
@@ -142,9 +184,9 @@ func TestEveryFixtureIsAcceptedAndForwardedByteForByte(t *testing.T) {
 		body []byte
 	}
 	var all []accepted
-	for _, f := range fixtures(t, "github", "gitlab", "azure_devops", "bitbucket_server") {
+	for _, f := range fixtures(t, forged...) {
 		body := f.body(t)
-		answer := d.Must(http.MethodPost, "/webhooks/"+f.Source, signed(t, f.Source, f.Headers, body, secret), body)
+		answer := d.Must(http.MethodPost, "/webhooks/"+f.Source, signed(t, f.Source, f.Headers, body, secretOf(f.Source)), body)
 		if f.makesNoTask() {
 			if answer.Code != http.StatusOK {
 				t.Errorf("%s: answered %d %s, want 200", f.File, answer.Code, answer.Body)
@@ -171,7 +213,7 @@ func TestEveryFixtureIsAcceptedAndForwardedByteForByte(t *testing.T) {
 			t.Errorf("task %s reached the sink %d times, same bytes: %v", a.id, times, same)
 		}
 	}
-	if len(all) < 70 {
+	if len(all) < 120 {
 		t.Errorf("only %d deliveries were accepted", len(all))
 	}
 }
@@ -194,12 +236,12 @@ func TestGenericSourceIsAcceptedAndForwarded(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotAuthenticIsRefusedAndNotStored sends every fixture unsigned, with another secret, and tampered with.
+// TestWhatIsNotAuthenticIsRefusedAndNotStored sends every fixture unsigned, with another secret, and, where the signature
+// covers that, tampered with, truncated and stale.
 func TestWhatIsNotAuthenticIsRefusedAndNotStored(t *testing.T) {
 	sink := daemontest.NewSink(t)
 	d := start(t, configuration(sink.URL))
-	signsBody := map[string]bool{"github": true, "bitbucket_server": true}
-	for _, f := range fixtures(t, "github", "gitlab", "azure_devops", "bitbucket_server") {
+	for _, f := range fixtures(t, forged...) {
 		body := f.body(t)
 		path := "/webhooks/" + f.Source
 		bare := make(http.Header)
@@ -211,16 +253,24 @@ func TestWhatIsNotAuthenticIsRefusedAndNotStored(t *testing.T) {
 			want = http.StatusOK // the one thing that its sender does not sign
 		}
 		refused(t, f.File+" unsigned", d.Must(http.MethodPost, path, bare, body), want)
-		wrong := signed(t, f.Source, f.Headers, body, "another secret")
+		other := "another secret"
+		if f.Source == "standard_webhooks" {
+			other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+		}
+		wrong := signed(t, f.Source, f.Headers, body, other)
 		if want == http.StatusUnauthorized {
 			refused(t, f.File+" wrong secret", d.Must(http.MethodPost, path, wrong, body), want)
 		}
 		if signsBody[f.Source] && want == http.StatusUnauthorized {
-			good := signed(t, f.Source, f.Headers, body, secret)
+			good := signed(t, f.Source, f.Headers, body, secretOf(f.Source))
 			tampered := append([]byte(nil), body...)
 			tampered[len(tampered)/2] ^= 1
 			refused(t, f.File+" tampered", d.Must(http.MethodPost, path, good, tampered), want)
 			refused(t, f.File+" truncated", d.Must(http.MethodPost, path, good, body[:len(body)-1]), want)
+		}
+		if signsTime[f.Source] {
+			stale := signedAt(t, f.Source, f.Headers, body, secretOf(f.Source), time.Now().Add(-time.Hour))
+			refused(t, f.File+" stale", d.Must(http.MethodPost, path, stale, body), want)
 		}
 	}
 	counts := d.Must(http.MethodGet, "/api/v1/webhook_statuses", nil, nil).JSON()
