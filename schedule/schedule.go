@@ -240,8 +240,8 @@ func (s *Scheduler) Next(now int64) (h uint32, run *Run, ok bool) {
 // take returns the route's next lane whose head is ready, where the route may start one more.
 func (s *Scheduler) take(r *route, now int64) *lane {
 	for {
-		l, any := r.rotation.peek()
-		if !any {
+		l, found := r.rotation.peek()
+		if !found {
 			return nil
 		}
 		if !s.eligible(l) {
@@ -388,8 +388,8 @@ func (s *Scheduler) eligible(l *lane) bool {
 		return false
 	}
 	for {
-		it, any := l.waiting.peek()
-		if !any {
+		it, found := l.waiting.peek()
+		if !found {
 			return false
 		}
 		if s.current(it) {
