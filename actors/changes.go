@@ -61,6 +61,7 @@ func (t *table) change(s slot, c change) error {
 	if err := t.apply(s, c.event); err != nil {
 		return err
 	}
+	c.err = t.text(c.err)
 	line := attempt{number: before.Attempts, startedAt: before.UpdatedAt, endedAt: c.event.At, err: c.err}
 	switch c.event.Kind {
 	case task.AttemptEnded:

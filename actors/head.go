@@ -18,8 +18,8 @@ type acceptedHead struct {
 	texts map[string]string // what was seen before, of what repeats
 }
 
-// maxTexts bounds the texts that are remembered.
-const maxTexts = 100_000
+// maxHeads bounds the texts that are remembered.
+const maxHeads = 100_000
 
 // decode reads a record. The message is valid until the next call.
 func (h *acceptedHead) decode(data []byte) error {
@@ -97,7 +97,7 @@ func (h *acceptedHead) text(value []byte) string {
 	if known, ok := h.texts[string(value)]; ok {
 		return known
 	}
-	if h.texts == nil || len(h.texts) >= maxTexts {
+	if h.texts == nil || len(h.texts) >= maxHeads {
 		h.texts = make(map[string]string)
 	}
 	text := string(value)

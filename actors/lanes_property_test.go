@@ -49,7 +49,9 @@ func (h *troubled) Handle(ctx context.Context, t *handler.Task) ([]byte, error) 
 		return nil, handler.Discard(errHandler)
 	case 3:
 		panic("trouble")
-	case 4, 5:
+	case 4:
+		return nil, fmt.Errorf("the host is gone: %w", handler.ErrLost)
+	case 5, 6:
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	default:
@@ -97,8 +99,8 @@ func (h *troubled) quiet() bool {
 	return h.total == 0
 }
 
-// TestRandomHistoriesOfLanes drives up to 500 keys under every policy through deliveries, failures, panics, timeouts,
-// cancellations, snapshots and crashes. No two tasks of an ordered lane overlap, serial lanes keep their order, whatever
+// TestRandomHistoriesOfLanes drives up to 500 keys under every policy through deliveries, failures, panics, timeouts, lost
+// handlers, cancellations, snapshots and crashes. No two tasks of an ordered lane overlap, serial lanes keep their order, whatever
 // was superseded was so by a newer task of its lane, the newest of a replacing lane is never superseded, nothing is lost,
 // and in the end every task is final.
 func TestRandomHistoriesOfLanes(t *testing.T) {

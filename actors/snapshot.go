@@ -231,7 +231,7 @@ func (r *snapshotReader) add(m *journalv1.SnapshotTask) error {
 	e.origin = r.tasks.origins.acquire(r.origins[m.GetOrigin()-1])
 	e.place = r.tasks.places.acquire(r.places[m.GetPlace()-1])
 	s := r.tasks.add(e)
-	if d := snapshotDetail(m); d != nil {
+	if d := r.tasks.snapshotDetail(m); d != nil {
 		r.tasks.setDetail(s, d)
 	}
 	if e.role == part {
@@ -287,12 +287,12 @@ func snapshotEntry(m *journalv1.SnapshotTask) (entry, error) {
 	return e, nil
 }
 
-func snapshotDetail(m *journalv1.SnapshotTask) *detail {
-	d := &detail{err: m.GetError(), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
+func (t *table) snapshotDetail(m *journalv1.SnapshotTask) *detail {
+	d := &detail{err: t.text(m.GetError()), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
 	for _, a := range m.GetAttemptLog() {
 		d.log = append(d.log, attempt{
 			number: a.GetNumber(), startedAt: a.GetStartedAt(), endedAt: a.GetEndedAt(),
-			outcome: task.Outcome(a.GetOutcome()), err: a.GetError(),
+			outcome: task.Outcome(a.GetOutcome()), err: t.text(a.GetError()),
 		})
 	}
 	if d.err == "" && len(d.result) == 0 && len(d.log) == 0 && d.order == 0 && d.burst == 0 {

@@ -92,6 +92,7 @@ type table struct {
 	places     interned[place]
 	parts      map[slot][]slot     // of split tasks
 	paused     map[uint32]struct{} // the places whose lanes are paused
+	texts      map[string]string   // errors seen lately: what fails for one reason fails for many
 	counts     [task.Superseded + 1]int
 }
 
@@ -199,6 +200,27 @@ func (t *table) remove(s slot) {
 	t.free = append(t.free, s)
 	t.used--
 	delete(t.parts, s)
+}
+
+// maxTexts bounds the texts that are remembered, and maxText those worth it, in bytes.
+const (
+	maxTexts = 10_000
+	maxText  = 512
+)
+
+// text returns a string with the same content, the same one for the same content where that came lately.
+func (t *table) text(s string) string {
+	if len(s) > maxText || s == "" {
+		return s
+	}
+	if known, ok := t.texts[s]; ok {
+		return known
+	}
+	if t.texts == nil || len(t.texts) >= maxTexts {
+		t.texts = make(map[string]string)
+	}
+	t.texts[s] = s
+	return s
 }
 
 // apply changes a task by an event.
