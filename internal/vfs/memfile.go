@@ -3,7 +3,9 @@ package vfs
 import (
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 )
 
@@ -151,8 +153,8 @@ func (m *Mem) PowerCut(chance *rand.Rand) *Mem {
 			c.apply(after.durable)
 		}
 	}
-	for name, n := range after.durable {
-		left := n.afterPowerCut(chance)
+	for _, name := range slices.Sorted(maps.Keys(after.durable)) { // in order: the same chance, the same outcome
+		left := after.durable[name].afterPowerCut(chance)
 		after.durable[name], after.names[name] = left, left
 	}
 	return after
