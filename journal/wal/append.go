@@ -139,8 +139,10 @@ func (j *Journal) prepare(size int64, reserve bool) error {
 	if !roll {
 		return nil
 	}
+	j.use(growth) // before it is taken from the spares: what is neither must not look like room
 	next, err := j.next(growth, oversize)
 	if err != nil {
+		j.use(-growth)
 		return j.refuse("begin a segment", err)
 	}
 	return j.roll(next)
@@ -228,7 +230,6 @@ func (j *Journal) roll(next fresh) error {
 	}
 	j.mu.Lock()
 	j.segments = append(j.segments, s)
-	j.used += s.held
 	j.mu.Unlock()
 	j.active, j.synced = s, headBytes
 	j.setTail(s.head.number, headBytes)

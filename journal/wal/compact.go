@@ -106,8 +106,8 @@ func (j *Journal) drop(s *segment) error {
 	}
 	j.mu.Lock()
 	j.segments = slices.DeleteFunc(slices.Clone(j.segments), func(other *segment) bool { return other == s })
-	j.used -= s.held
 	j.mu.Unlock()
+	defer j.use(-s.held) // when it is a spare or gone: what is neither must not look like room
 	old := s.replace(nil, false)
 	<-old.idle
 	// Only when the old name is gone for good may the content change: otherwise a crash brings back a segment that is

@@ -124,6 +124,13 @@ func (j *Journal) roomForSpares(bytes int64) error {
 	return nil
 }
 
+// use changes what the segments take by so many bytes.
+func (j *Journal) use(bytes int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.used += bytes
+}
+
 // table returns the segments as they are now.
 func (j *Journal) table() ([]*segment, error) {
 	j.mu.RLock()
