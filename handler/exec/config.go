@@ -27,6 +27,11 @@ type Config struct {
 	Env []string
 	// Set adds variables, over inherited ones of the same name. Values may be secrets: a Config prints without them.
 	Set map[string]string
+	// Variables names the variables that Inputs may set, over inherited ones of the same name; none may be in Set.
+	Variables []string
+	// Inputs says what a task adds to its run; nil for nothing. It is called from many goroutines at once. An error is about
+	// the delivery: no later attempt mends it, and the task is discarded.
+	Inputs func(*handler.Task) (Inputs, error)
 	// Timeout bounds one run. Zero means that only the attempt's own deadline does.
 	Timeout time.Duration
 	// KillGrace is how long a program that was sent SIGTERM may take to end before SIGKILL. Zero means DefaultKillGrace
@@ -100,6 +105,14 @@ func (c Config) validate() error {
 		}
 		if holdsNUL(value) {
 			return fmt.Errorf("set: value of %s holds a NUL", name)
+		}
+	}
+	for _, name := range c.Variables {
+		if err := checkVariable(name); err != nil {
+			return fmt.Errorf("variables: %w", err)
+		}
+		if _, twice := c.Set[name]; twice {
+			return fmt.Errorf("variables: %s is in set, too", name)
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package exec is the handler that runs a program for each task: an argument vector, never a shell, with the body on
-// standard input and what else is known of the task in the environment. It refuses to put anything that a sender wrote
-// into the arguments, and to let a program see the daemon's own environment.
+// standard input and what else is known of the task in the environment. It puts nothing that a sender wrote into the
+// arguments but what Config.Inputs asks for, and refuses to let a program see the daemon's own environment.
 //
 // The one invariant: when Handle returns, nothing of the program's process group is left running.
 //
@@ -12,12 +12,13 @@
 //	killed by a signal      another attempt
 //	not started             another attempt: memory and process tables recover
 //	NUL in a value          discarded, and nothing is run: no environment can carry it
+//	Config.Inputs fails     discarded, and nothing is run; so it is where a value is too long
 //
 // Errors end with the tail of standard error, control bytes escaped.
 //
 // # Environment
 //
-// PATH, HOME, LANG and TZ of the daemon; the names in Config.Env, as the daemon has them; Config.Set; and
+// PATH, HOME, LANG and TZ of the daemon; the names in Config.Env, as the daemon has them; Config.Set; Config.Variables; and
 //
 //	HOOKTROUPE_TASK_ID       the webhook_id; with the attempt, an idempotency key
 //	HOOKTROUPE_ATTEMPT       from 1

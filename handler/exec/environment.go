@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,9 @@ func baseEnvironment(cfg Config, lookUp func(string) (string, bool)) []string {
 		if _, replaced := cfg.Set[name]; replaced {
 			continue
 		}
+		if slices.Contains(cfg.Variables, name) {
+			continue
+		}
 		if value, ok := lookUp(name); ok {
 			base = append(base, name+"="+value)
 		}
@@ -31,8 +35,9 @@ func baseEnvironment(cfg Config, lookUp func(string) (string, bool)) []string {
 	return base
 }
 
-// environment is the whole of it for one task. An error is about this delivery and no later attempt mends it.
-func environment(base []string, t *handler.Task) ([]string, error) {
+// environment is the whole of it for one task, of whose own values only the named ones count. An error is about this
+// delivery and no later attempt mends it.
+func environment(base, names []string, values map[string]string, t *handler.Task) ([]string, error) {
 	own := [...]struct{ name, value string }{
 		{"TASK_ID", t.ID},
 		{"ATTEMPT", strconv.Itoa(t.Attempt)},
@@ -41,8 +46,13 @@ func environment(base []string, t *handler.Task) ([]string, error) {
 		{"DELIVERY_ID", t.DeliveryID},
 		{"KEY", t.Key},
 	}
-	env := make([]string, len(base), len(base)+len(own)+len(t.Headers))
+	env := make([]string, len(base), len(base)+len(names)+len(own)+len(t.Headers))
 	copy(env, base)
+	for _, name := range names {
+		if value, ok := values[name]; ok {
+			env = append(env, name+"="+value)
+		}
+	}
 	for _, variable := range own {
 		if holdsNUL(variable.value) {
 			return nil, fmt.Errorf("%s%s would hold a NUL", prefix, variable.name)

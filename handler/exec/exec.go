@@ -27,6 +27,8 @@ type Handler struct {
 	args      []string
 	dir       string
 	base      []string // of the environment; read-only
+	variables []string // that inputs may set
+	inputs    func(*handler.Task) (Inputs, error)
 	timeout   time.Duration
 	timedOut  error // the cause when timeout ends a run
 	grace     time.Duration
@@ -61,6 +63,8 @@ func New(cfg Config, options ...Option) (*Handler, error) {
 		args:      args,
 		dir:       cfg.Dir,
 		base:      baseEnvironment(cfg, os.LookupEnv),
+		variables: slices.Clone(cfg.Variables),
+		inputs:    cfg.Inputs,
 		timeout:   cfg.Timeout,
 		timedOut:  fmt.Errorf("still running after %s: %w", cfg.Timeout, context.DeadlineExceeded),
 		grace:     cfg.KillGrace,
@@ -105,7 +109,11 @@ func quoted(stderr []byte) string {
 // Handle runs the program once; the package comment says which end is which outcome. When ctx ends first, the program is
 // made to end too and the error wraps the cause. It keeps an OS thread for as long as the program runs.
 func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
-	env, err := environment(h.base, t)
+	in, err := h.inputsOf(t)
+	if err != nil {
+		return nil, handler.Discard(err)
+	}
+	env, err := environment(h.base, h.variables, in.Variables, t)
 	if err != nil {
 		return nil, handler.Discard(err)
 	}
@@ -120,7 +128,7 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	stdout, stderr := &head{max: h.maxOutput}, &tail{max: maxStderrBytes}
 	cmd := &osexec.Cmd{
 		Path:        h.path,
-		Args:        h.args,
+		Args:        slices.Concat(h.args, in.Arguments),
 		Env:         env,
 		Dir:         h.dir,
 		Stdin:       bytes.NewReader(t.Body),
