@@ -157,6 +157,8 @@ type Handler struct {
 	Dir            string            `koanf:"dir" doc:"exec: the working directory."`
 	Env            []string          `koanf:"env" doc:"exec: variables of the daemon that the program sees."`
 	Set            map[string]string `koanf:"set" doc:"exec: variables to set; values may be references."`
+	Arguments      []string          `koanf:"arguments" doc:"exec: further arguments: expressions as in a route's filter."`
+	Variables      map[string]string `koanf:"variables" doc:"exec: variables to set, by expressions; one that gives nil is not set."`
 	KillGrace      Duration          `koanf:"kill_grace" doc:"exec: time between SIGTERM and SIGKILL."`
 	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept."`
 	MaxMemory      Bytes             `koanf:"max_memory" doc:"exec: memory of each process; 0 for no bound."`

@@ -95,10 +95,15 @@ func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
 	case "forward":
 		return d.forward(h)
 	case "exec":
+		inputs, err := newInputs(h)
+		if err != nil {
+			return nil, err
+		}
 		return exec.New(exec.Config{
 			Command: h.Command, Dir: h.Dir, Env: h.Env, Set: h.Set, KillGrace: time.Duration(h.KillGrace),
 			MaxOutputBytes: int(h.MaxOutputBytes), DiscardCodes: h.DiscardCodes,
 			MaxMemoryBytes: int64(h.MaxMemory), MaxCPU: time.Duration(h.MaxCPU),
+			Variables: inputs.names, Inputs: inputs.of,
 		})
 	default:
 		return nil, fmt.Errorf("type: %q is none of log, forward, exec", h.Type)
