@@ -43,6 +43,18 @@ func acceptedRecord(id task.ID, d *messages.Delivery, maxAttempts uint16) *journ
 	return record
 }
 
+// delivered is the inverse of acceptedRecord: the delivery as it was received.
+func delivered(record *journalv1.TaskAccepted) *messages.Delivery {
+	d := &messages.Delivery{
+		Source: record.GetSource(), EventType: record.GetEventType(), DeliveryId: record.GetDeliveryId(),
+		Key: record.GetKey(), ReceivedAt: record.GetAt(), MaxAttempts: record.GetMaxAttempts(), Body: record.GetBody(),
+	}
+	for _, h := range record.GetHeaders() {
+		d.Headers = append(d.Headers, &messages.Header{Name: h.GetName(), Value: h.GetValue()})
+	}
+	return d
+}
+
 // message is the task as the status queries show it, without delivery ID, which lies with the body.
 func (r record) message() *messages.Task {
 	m := &messages.Task{

@@ -39,17 +39,10 @@ func (t *Troupe) List(ctx context.Context, q Query) ([]*messages.Task, task.ID, 
 	if err != nil {
 		return nil, task.ID{}, err
 	}
-	page := newPage(q.Limit + 1)
-	answer.(view).each(func(r record) bool {
-		if q.matches(r) {
-			page.offer(r)
-		}
-		return ctx.Err() == nil
-	})
+	entries := newest(ctx, answer.(view), &q)
 	if ctx.Err() != nil {
 		return nil, task.ID{}, ctx.Err()
 	}
-	entries := page.newestFirst()
 	var next task.ID
 	if len(entries) > q.Limit {
 		entries = entries[:q.Limit]
@@ -62,16 +55,45 @@ func (t *Troupe) List(ctx context.Context, q Query) ([]*messages.Task, task.ID, 
 	return tasks, next, nil
 }
 
+// newest returns the tasks that match, up to one more than the limit. It gives up when ctx is done. Slots are given out in
+// the order in which tasks come, so it begins at the end: once the page is full, most chunks are passed over as a whole.
+func newest(ctx context.Context, v view, q *Query) []record {
+	page := newPage(q.Limit + 1)
+	for _, c := range slices.Backward(v.chunks) {
+		if ctx.Err() != nil {
+			break
+		}
+		if page.full(c.newest) {
+			continue
+		}
+		for i := range slices.Backward(c.entries[:]) {
+			e := &c.entries[i]
+			if !e.used || page.full(e.ID) || !q.admits(e) {
+				continue
+			}
+			if r := v.record(c, i); q.matches(r) {
+				page.offer(r)
+			}
+		}
+	}
+	return page.newestFirst()
+}
+
+// admits judges what is in the entry itself.
+func (q *Query) admits(e *entry) bool {
+	return e.role != part &&
+		(q.From == 0 || e.CreatedAt >= q.From) && (q.Until == 0 || e.CreatedAt < q.Until) &&
+		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, e.Status)) &&
+		(q.After == task.ID{} || bytes.Compare(e.ID[:], q.After[:]) < 0)
+}
+
 func (q *Query) matches(r record) bool {
-	return r.role != part &&
+	return q.admits(r.entry) &&
 		(q.Source == "" || q.Source == r.origin.source) &&
 		(q.EventType == "" || q.EventType == r.origin.eventType) &&
 		(q.Key == "" || q.Key == r.place.key) &&
 		(q.Route == "" || q.Route == r.place.route) &&
-		(q.Text == "" || strings.Contains(r.err, q.Text)) &&
-		(q.From == 0 || r.CreatedAt >= q.From) && (q.Until == 0 || r.CreatedAt < q.Until) &&
-		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, r.Status)) &&
-		(q.After == task.ID{} || bytes.Compare(r.ID[:], q.After[:]) < 0)
+		(q.Text == "" || strings.Contains(r.err, q.Text))
 }
 
 // page keeps the newest entries that it was offered: it fills to twice its size and then drops the older half, so that a
@@ -84,10 +106,13 @@ type page struct {
 
 func newPage(size int) *page { return &page{size: size, entries: make([]record, 0, 2*size)} }
 
+// full says whether there is no room for so old a task.
+func (p *page) full(id task.ID) bool {
+	return p.oldest != nil && bytes.Compare(id[:], p.oldest.ID[:]) < 0
+}
+
+// offer takes in a task for which there is room.
 func (p *page) offer(e record) {
-	if p.oldest != nil && newer(e, *p.oldest) > 0 {
-		return
-	}
 	p.entries = append(p.entries, e)
 	if len(p.entries) == 2*p.size {
 		p.trim()

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/hooktroupe/hooktroupe/journal"
@@ -74,6 +75,7 @@ type chunk struct {
 	details      *[chunkSize]*detail
 	stamp        uint64
 	detailsStamp uint64
+	newest       task.ID // none of the chunk's tasks is newer
 	entries      [chunkSize]entry
 }
 
@@ -169,6 +171,9 @@ func (t *table) add(e entry) slot {
 	turn := target.turn
 	*target = e
 	target.used, target.turn = true, turn+1
+	if c := t.chunks[s/chunkSize]; bytes.Compare(e.ID[:], c.newest[:]) > 0 {
+		c.newest = e.ID
+	}
 	t.byID.add(t.seed.of(e.ID), s)
 	if !e.delivery.isZero() {
 		t.byDelivery.add(t.seed.of(e.delivery), s)
@@ -323,12 +328,17 @@ func (v view) each(fn func(record) bool) {
 			if !e.used {
 				continue
 			}
-			r := record{
-				entry: e, detail: c.detailOrEmpty(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
-			}
-			if !fn(r) {
+			if !fn(v.record(c, i)) {
 				return
 			}
 		}
+	}
+}
+
+// record returns one task of a chunk with what it shares.
+func (v view) record(c *chunk, i int) record {
+	e := &c.entries[i]
+	return record{
+		entry: e, detail: c.detailOrEmpty(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
 )
@@ -172,20 +173,36 @@ func (t *Troupe) ask(ctx context.Context, message any) (any, error) {
 
 // Get returns a task with all that is known of it, or nil when there is none of that ID.
 func (t *Troupe) Get(ctx context.Context, id string) (*messages.Task, error) {
+	task, _, err := t.read(ctx, id)
+	return task, err
+}
+
+// Delivery returns a task together with the delivery that it works, read back from the journal: headers, and the body byte
+// for byte. Both are nil when there is no task of that ID; only the delivery is while it is not on stable storage yet.
+func (t *Troupe) Delivery(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
+	task, accepted, err := t.read(ctx, id)
+	if err != nil || accepted == nil {
+		return task, nil, err
+	}
+	return task, delivered(accepted), nil
+}
+
+// read returns a task and the record of its delivery, as far as there are any.
+func (t *Troupe) read(ctx context.Context, id string) (*messages.Task, *journalv1.TaskAccepted, error) {
 	answer, err := t.ask(ctx, &messages.GetTask{WebhookId: id})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found, _ := answer.(*foundTask)
 	if found == nil || found.task == nil || found.at.IsZero() {
-		return found.taskOrNil(), nil
+		return found.taskOrNil(), nil, nil
 	}
 	accepted, err := readDelivery(t.deps.Journal, found.at)
 	if err != nil {
-		return nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
+		return nil, nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
 	}
 	found.task.DeliveryId = accepted.GetDeliveryId()
-	return found.task, nil
+	return found.task, accepted, nil
 }
 
 func (f *foundTask) taskOrNil() *messages.Task {
