@@ -20,6 +20,8 @@ import (
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/handler"
 	hthttp "github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/dashboard"
+	"github.com/hooktroupe/hooktroupe/http/history"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -158,10 +160,16 @@ func (d *daemon) listen(ctx context.Context) error {
 		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
+	page, err := dashboard.New()
+	if err != nil {
+		return err
+	}
+	past := history.New(d.metrics, d.clock)
+	d.cleanup.push("history", func() error { past.Stop(); return nil })
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
-		Ingress: in, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+		Ingress: in, Dashboard: page, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, Sources: board, Health: status.Health{Ready: d.readiness.report},
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Health: status.Health{Ready: d.readiness.report},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
@@ -28,6 +30,8 @@ type routing struct {
 	routes   []actors.Route
 	bindings map[string]handler.Binding // by the name of the assignment
 	embedded *handler.Mux
+	shown    []status.Route
+	handlers []shownHandler
 	metrics  *metrics.Set
 	log      *logrus.Logger
 	warn     *rate.Sometimes
@@ -46,12 +50,23 @@ func (d *daemon) routing() (*routing, error) {
 		if err != nil {
 			return nil, fmt.Errorf("handlers.%s: %w", name, err)
 		}
-		built[name], gates[name] = h, d.handlerGate(name)
+		var breaker *breaker.Breaker
+		built[name] = h
+		gates[name], breaker = d.handlerGate(name)
+		c := d.config.Handlers[name]
+		r.handlers = append(r.handlers, shownHandler{
+			status.HandlerState{Name: name, Type: c.Type, Concurrency: c.Concurrency, Rate: c.Rate}, breaker,
+		})
 	}
 	if err := r.compile(d.config.Routes); err != nil {
 		return nil, err
 	}
+	r.shown = []status.Route{}
 	for _, c := range d.config.Routes {
+		r.shown = append(r.shown, status.Route{
+			Name: c.Name, Source: c.Source, Events: c.Events, Filter: c.Filter, Key: c.Key, Continue: c.Continue,
+			Policy: cmp.Or(c.Policy, schedule.Parallel.String()), Handlers: c.Handlers,
+		})
 		gate := schedule.NewGate("route "+c.Name, schedule.Limits{Concurrency: c.Concurrency, Rate: c.Rate, Burst: c.Burst})
 		for _, name := range c.Handlers {
 			made, err := d.route(c, name, built[name], gate, gates[name])
@@ -68,6 +83,28 @@ func (d *daemon) routing() (*routing, error) {
 		}
 	}
 	return r, nil
+}
+
+// shownHandler is a handler as the API shows it, with its breaker, if it has one.
+type shownHandler struct {
+	status.HandlerState
+	breaker *breaker.Breaker
+}
+
+// Routes is status.Routes.
+func (r *routing) Routes() []status.Route { return r.shown }
+
+// Handlers is status.Routes.
+func (r *routing) Handlers() []status.HandlerState {
+	all := make([]status.HandlerState, len(r.handlers))
+	for i, h := range r.handlers {
+		all[i] = h.HandlerState
+		if h.breaker != nil {
+			state := h.breaker.State()
+			all[i].Breaker = &state
+		}
+	}
+	return all
 }
 
 // Routes compiles the routes of a configuration.
@@ -117,25 +154,27 @@ func (d *daemon) route(
 
 // handlerGate limits the attempts of a handler, of all routes. Where nothing is configured and there are other handlers,
 // one worker is left for them, so that a handler that hangs does not hold up the rest.
-func (d *daemon) handlerGate(name string) *schedule.Gate {
+func (d *daemon) handlerGate(name string) (*schedule.Gate, *breaker.Breaker) {
 	h := d.config.Handlers[name]
 	limits := schedule.Limits{Concurrency: h.Concurrency, Rate: h.Rate, Burst: h.Burst}
 	if limits.Concurrency == 0 && len(d.config.Handlers) > 1 {
 		limits.Concurrency = max(1, d.config.NumWorkers-1)
 	}
+	var made *breaker.Breaker
 	if h.Breaker.Failures > 0 {
 		log := d.log.WithField(logfield.Handler, name)
 		gauge := d.metrics.Tasks.BreakerOpen.With(name)
 		gauge.Set(0)
-		limits.Breaker = breaker.New(breaker.Config{
+		made = breaker.New(breaker.Config{
 			Failures: h.Breaker.Failures, OpenFor: time.Duration(h.Breaker.OpenFor),
 			Changed: func(state string) {
 				gauge.Set(map[string]float64{"open": 1, "half-open": 0.5}[state])
 				log.WithField("state", state).Warn("the breaker of a handler changed")
 			},
 		})
+		limits.Breaker = made
 	}
-	return schedule.NewGate("handler "+name, limits)
+	return schedule.NewGate("handler "+name, limits), made
 }
 
 // handlerActors are those of the embedding program's handlers that are actors.

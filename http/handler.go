@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
+	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/http/status"
@@ -46,6 +47,8 @@ func (f *faces) serve(ctx *fasthttp.RequestCtx) {
 		f.deps.Ingress.Handle(ctx)
 	case status.Owns(path):
 		f.api(ctx)
+	case dashboard.Owns(path):
+		f.page(ctx)
 	case f.ingress:
 		f.deps.Ingress.Handle(ctx)
 	default:
@@ -78,6 +81,15 @@ func (f *faces) api(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	f.deps.Status.Handle(ctx)
+}
+
+// page serves the dashboard, which is nothing secret: what it shows it asks the API for.
+func (f *faces) page(ctx *fasthttp.RequestCtx) {
+	if !f.admin || f.deps.Dashboard == nil {
+		problem.Write(ctx, problem.NotFound, "", 0)
+		return
+	}
+	f.deps.Dashboard.Handle(ctx)
 }
 
 // expect answers Expect: 100-continue, before any of the body was read.

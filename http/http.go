@@ -18,6 +18,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
+	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -31,6 +32,8 @@ type Dependencies struct {
 	Ingress *ingress.Ingress
 	// Status serves the status API, probes and metrics.
 	Status *status.Handler
+	// Dashboard serves the operators' page; nil for none.
+	Dashboard *dashboard.Handler
 	// Metrics counts what never becomes a request.
 	Metrics *metrics.Set
 	// Clock times the drain.

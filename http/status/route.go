@@ -33,6 +33,8 @@ const (
 	oneReplay             // GET /api/v1/replays/{id}
 	cancelReplay          // POST /api/v1/replays/{id}/cancel
 	manySources           // GET /api/v1/sources
+	overview              // GET /api/v1/overview
+	manyRoutes            // GET /api/v1/routes
 )
 
 const (
@@ -45,6 +47,8 @@ const (
 	lanesPath     = "/api/v1/lanes"
 	replaysPath   = "/api/v1/replays"
 	sourcesPath   = "/api/v1/sources"
+	overviewPath  = "/api/v1/overview"
+	routesPath    = "/api/v1/routes"
 )
 
 // Owns says whether a decoded path is the status API's, be there something or not.
@@ -75,6 +79,10 @@ func route(path string) (e endpoint, name string) {
 		return manyReplays, ""
 	case sourcesPath:
 		return manySources, ""
+	case overviewPath:
+		return overview, ""
+	case routesPath:
+		return manyRoutes, ""
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},

@@ -80,6 +80,9 @@ type Dependencies struct {
 	Replays Replays
 	// Sources answers how near each sender is to giving up.
 	Sources Sources
+	// History and Routes are for the dashboard.
+	History History
+	Routes  Routes
 	// Health answers /readyz.
 	Health Health
 	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
@@ -165,6 +168,10 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.cancelReplay(wait, ctx, name)
 	case manySources:
 		h.sources(ctx)
+	case overview:
+		h.overview(wait, ctx)
+	case manyRoutes:
+		h.routes(ctx)
 	}
 }
 
@@ -209,9 +216,14 @@ func (h *Handler) setGauges(counts *messages.GetCountsReply) {
 	} {
 		h.deps.Metrics.Tasks.Tasks.With(answer.StatusWord(s)).Set(float64(n))
 	}
-	age := 0.0
-	if at := counts.GetOldestWaitingAt(); at != 0 {
-		age = max(0, h.deps.Clock.Now().Sub(time.Unix(0, at)).Seconds())
+	h.deps.Metrics.Tasks.OldestWaitingSeconds.Set(h.age(counts))
+}
+
+// age is that of the oldest task that is not final, in seconds.
+func (h *Handler) age(counts *messages.GetCountsReply) float64 {
+	at := counts.GetOldestWaitingAt()
+	if at == 0 {
+		return 0
 	}
-	h.deps.Metrics.Tasks.OldestWaitingSeconds.Set(age)
+	return max(0, h.deps.Clock.Now().Sub(time.Unix(0, at)).Seconds())
 }

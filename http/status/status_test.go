@@ -118,6 +118,8 @@ func newAPI(t *testing.T) *api {
 		Tasks:   a.tasks,
 		Lanes:   &a.lanes,
 		Replays: &a.replays,
+		History: hour{},
+		Routes:  hour{},
 		Sources: a,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,

@@ -1,0 +1,96 @@
+package status
+
+import (
+	"context"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/hooktroupe/hooktroupe/http/answer"
+	"github.com/hooktroupe/hooktroupe/http/history"
+	"github.com/hooktroupe/hooktroupe/messages"
+)
+
+// History is what the daemon remembers of its metrics.
+type History interface {
+	// Samples returns what is kept, oldest first. It must not block.
+	Samples() []history.Sample
+}
+
+// Routes is what the daemon knows of its routes and handlers.
+type Routes interface {
+	// Routes and Handlers are in the order of the configuration, and by name. They must not block.
+	Routes() []Route
+	Handlers() []HandlerState
+}
+
+// Route is a configured route.
+type Route struct {
+	Name     string   `json:"name"`
+	Source   string   `json:"source"`
+	Events   []string `json:"events"`
+	Filter   string   `json:"filter"`
+	Key      string   `json:"key"`
+	Policy   string   `json:"policy"`
+	Continue bool     `json:"continue"`
+	Handlers []string `json:"handlers"`
+}
+
+// HandlerState is a configured handler, and how its breaker stands.
+type HandlerState struct {
+	Name        string  `json:"name"`
+	Type        string  `json:"type"`
+	Concurrency int     `json:"concurrency"`
+	Rate        float64 `json:"rate"`
+	// Breaker is closed, half-open or open; nil where it has none.
+	Breaker *string `json:"breaker"`
+}
+
+// overviewBody is what the first view of the dashboard shows.
+type overviewBody struct {
+	Now     nowBody          `json:"now"`
+	Samples []history.Sample `json:"samples"`
+	Sources []sourceBody     `json:"sources"`
+}
+
+// nowBody is how many tasks stand where.
+type nowBody struct {
+	Queued     uint64  `json:"queued"`
+	Processing uint64  `json:"processing"`
+	Retrying   uint64  `json:"retrying"`
+	Completed  uint64  `json:"completed"`
+	Failed     uint64  `json:"failed"`
+	Cancelled  uint64  `json:"cancelled"`
+	Superseded uint64  `json:"superseded"`
+	OldestAge  float64 `json:"oldest_age"`
+}
+
+// overview answers with counts, the samples of the last hour, and the senders.
+func (h *Handler) overview(wait context.Context, ctx *fasthttp.RequestCtx) {
+	counts, err := h.deps.Tasks.Counts(wait)
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	samples := h.deps.History.Samples()
+	if samples == nil {
+		samples = []history.Sample{}
+	}
+	answer.JSON(ctx, fasthttp.StatusOK, overviewBody{
+		Now: newNowBody(counts, h.age(counts)), Samples: samples, Sources: newSourcesBody(h.deps.Sources.Reports()).Sources,
+	})
+}
+
+func newNowBody(c *messages.GetCountsReply, oldest float64) nowBody {
+	return nowBody{
+		Queued: c.GetQueued(), Processing: c.GetProcessing(), Retrying: c.GetRetrying(), Completed: c.GetCompleted(),
+		Failed: c.GetFailed(), Cancelled: c.GetCancelled(), Superseded: c.GetSuperseded(), OldestAge: oldest,
+	}
+}
+
+// routes answers with the configured routes and handlers.
+func (h *Handler) routes(ctx *fasthttp.RequestCtx) {
+	answer.JSON(ctx, fasthttp.StatusOK, struct {
+		Routes   []Route        `json:"routes"`
+		Handlers []HandlerState `json:"handlers"`
+	}{h.deps.Routes.Routes(), h.deps.Routes.Handlers()})
+}

@@ -1,0 +1,43 @@
+package status_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/http/history"
+	"github.com/hooktroupe/hooktroupe/http/status"
+)
+
+// hour is a daemon with one sample, one route and one handler.
+type hour struct{}
+
+func (hour) Samples() []history.Sample {
+	half := 0.5
+	return []history.Sample{{At: time.Unix(1700000000, 0).UTC(), Accepted: 3, AckP50: &half}}
+}
+
+func (hour) Routes() []status.Route {
+	return []status.Route{{Name: "reviews", Source: "github", Events: []string{"push"}, Policy: "serial", Handlers: []string{"bot"}}}
+}
+
+func (hour) Handlers() []status.HandlerState {
+	open := "open"
+	return []status.HandlerState{{Name: "bot", Type: "forward", Concurrency: 2, Breaker: &open}}
+}
+
+func TestOverviewAndRoutes(t *testing.T) {
+	a := newAPI(t)
+	body := string(a.call("GET", "/api/v1/overview", 200))
+	for _, want := range []string{`"queued":1`, `"oldest_age":60`, `"ack_p50":0.5`, `"ack_p99":null`, `"sources":[`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+	if body := string(a.call("GET", "/api/v1/routes", 200)); !strings.Contains(body, `"breaker":"open"`) || !strings.Contains(body, `"policy":"serial"`) {
+		t.Errorf("routes: %s", body)
+	}
+	a.tasks.err = errors.New("away")
+	a.call("GET", "/api/v1/overview", 503)
+}
