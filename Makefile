@@ -20,10 +20,13 @@ build: ## build bin/hooktroupe, static and reproducible
 test: test-needs ## install what the tests need, and run all of them with the race detector
 	go test -race -shuffle=on -timeout 20m ./...
 
-# strace makes syncs fail under the real daemon. Without it that one test skips itself, and says so.
+# strace makes syncs fail under the real daemon, chromium shows its page, prlimit bounds programs. Without one of them its
+# tests skip themselves, and say so.
 test-needs:
-	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace; } || \
-		echo 'strace is not here and cannot be installed: the test of failing syncs will be skipped'
+	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends strace chromium fonts-dejavu-core util-linux >/dev/null; } || \
+		echo 'strace, chromium or prlimit is not here and cannot be installed: some tests will be skipped'
 
 check: check-generate check-format check-modules check-proto check-lint ## everything that is not a test: drift, format, modules, proto, lint
 	go vet ./...
