@@ -156,7 +156,9 @@ func (r *repair) create(name string, fill func(io.Writer) error) error {
 // be read.
 func (r *repair) rewrite(i int) error {
 	v := r.found[i]
-	if !v.readable {
+	if v.readable {
+		r.fit(i)
+	} else {
 		r.invent(i)
 	}
 	w, err := newSparse(r.folder, v.head, new(atomic.Uint64), func(time.Duration) {})
@@ -174,6 +176,18 @@ func (r *repair) rewrite(i int) error {
 		err = errors.Join(err, file.Close())
 	}
 	return err
+}
+
+// fit takes the sequence numbers that a segment has lost with its head or its seal from its neighbours, so that opening
+// finds no gap between them.
+func (r *repair) fit(i int) {
+	v := r.found[i]
+	if v.guessed && i > 0 {
+		v.head.first = r.found[i-1].after()
+	}
+	if v.mark == nil && i+1 < len(r.found) && r.found[i+1].readable {
+		v.next = r.found[i+1].head.first
+	}
 }
 
 // invent makes up the head of an empty segment that fits between its neighbours.

@@ -21,6 +21,7 @@ type survey struct {
 	size     int64 // of the file
 	head     segmentHead
 	readable bool // the salt is known: its frames can be told from noise
+	guessed  bool // the head was made up from the seal
 	mark     *seal
 	end      uint32
 	next     uint64 // sequence number after the last group found
@@ -117,7 +118,7 @@ func (v *survey) readEnds(file vfs.File) error {
 
 // trustSeal makes up a damaged head from what the seal says and the frames show.
 func (v *survey) trustSeal(file vfs.File, mark seal) error {
-	v.mark, v.readable = &mark, true
+	v.mark, v.readable, v.guessed = &mark, true, true
 	v.head = segmentHead{number: v.number, salt: mark.salt, size: v.size, first: mark.next, sparse: true}
 	v.scan.reset(file, v.name, v.number, mark.salt)
 	return v.scan.findHeads(headBytes, mark.end, func(_ uint32, g groupHead) error {

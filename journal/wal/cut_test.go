@@ -1,0 +1,156 @@
+package wal_test
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hooktroupe/hooktroupe/internal/vfs"
+	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/journal/wal"
+)
+
+// contents returns what a file of the journal has.
+func contents(tb testing.TB, fs vfs.FS, name string) []byte {
+	tb.Helper()
+	file, err := fs.Open(filepath.Join(dir, name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	size, err := file.Size()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := io.ReadAll(io.NewSectionReader(file, 0, size))
+	if err != nil || file.Close() != nil {
+		tb.Fatalf("read %s: %v", name, err)
+	}
+	return data
+}
+
+// put makes a file of the journal have this content and no more.
+func put(tb testing.TB, fs vfs.FS, name string, data []byte) {
+	tb.Helper()
+	file, err := fs.Create(filepath.Join(dir, name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := file.WriteAt(data, 0); err != nil {
+		tb.Fatal(err)
+	}
+	if err := file.Sync(); err != nil {
+		tb.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// files returns the names in the journal's folder that a pattern matches.
+func files(tb testing.TB, fs vfs.FS, pattern string) []string {
+	tb.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		matched, err := filepath.Match(pattern, name)
+		return err != nil || !matched
+	})
+}
+
+// recycled returns a closed journal whose last segment lies on what another segment left behind, and its history.
+func recycled(t *testing.T) (*disk, *history) {
+	t.Helper()
+	h := &history{}
+	d := mustOpen(t, vfs.NewMem(0), dir, wal.Config{SegmentBytes: 8 << 10}, nil)
+	h.mustAppend(t, d, 900, 1500, 700, 1200, 300, 2000)
+	closeJournal(t, d)
+	for _, spare := range files(t, d.fs, "spare-*") {
+		put(t, d.fs, spare, contents(t, d.fs, "0000000001.wal"))
+	}
+	d = d.again(t)
+	h.mustAppend(t, d, 1500, 400, 1300, 1, 250) // up to the end of a page: the rest of it was zeroed
+	closeJournal(t, d)
+	return d, h
+}
+
+// TestCutAnywhere writes a group and takes it back, from each of its bytes on, as a crash may: the file ends there, or
+// what follows is zero, or what was there before. The groups before it stay, and the journal goes on behind them.
+func TestCutAnywhere(t *testing.T) {
+	d, h := recycled(t)
+	const name = "0000000002.wal"
+	before := contents(t, d.fs, name)
+	d = d.again(t)
+	if err := h.append(d, journal.Options{Sync: true}, 300, 1, 90); err != nil {
+		t.Fatal(err)
+	}
+	end := int(d.End().Offset) - 32
+	closeJournal(t, d)
+	after := contents(t, d.fs, name)
+	last := h.groups[len(h.groups)-1]
+	begin := int(last.at[0].Offset) - 32
+	if len(bytes.Trim(before[begin:end], "\x00")) == 0 {
+		t.Fatal("there was nothing before")
+	}
+	for _, test := range []struct {
+		name string
+		rest func(from int) []byte
+	}{
+		{"the file ends", func(int) []byte { return nil }},
+		{"zeros follow", func(from int) []byte { return make([]byte, len(after)-from) }},
+		{"old bytes follow", func(from int) []byte { return before[from:] }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			for at := begin; at <= end; at++ {
+				left := slices.Concat(after[:at], test.rest(at))
+				want := h.first(len(h.groups) - 1)
+				if whole := slices.Concat(left, make([]byte, len(after)))[:end]; bytes.Equal(whole, after[:end]) {
+					want = h.first(len(h.groups))
+				}
+				checkCut(t, d, name, left, want)
+			}
+		})
+	}
+}
+
+// checkCut opens the journal with other content in its last segment, twice, and expects a history.
+func checkCut(t *testing.T, d *disk, name string, left []byte, want *history) {
+	t.Helper()
+	fs := d.fs.(*vfs.Mem).PowerCut(nil)
+	put(t, fs, name, left)
+	report, err := wal.Verify(dir, wal.WithFS(fs))
+	if err != nil || report.Verdict() == wal.Damaged {
+		t.Fatalf("%d bytes left: Verify: %v, %+v", len(left), err, report)
+	}
+	for range 2 {
+		j := mustOpen(t, fs, dir, d.config, d.salts)
+		if err := want.check(j); err != nil {
+			t.Fatalf("%d bytes left: %v", len(left), err)
+		}
+		want.mustAppend(t, j, 40)
+		closeJournal(t, j)
+	}
+	if size := len(contents(t, fs, name)); int64(size) != d.config.SegmentBytes {
+		t.Fatalf("%d bytes left: the segment's size is %d", len(left), size)
+	}
+}
+
+// A group in the middle that is cut is no torn tail: the groups behind it prove that it was whole.
+func TestCutInTheMiddle(t *testing.T) {
+	d, h := recycled(t)
+	const name = "0000000002.wal"
+	data := contents(t, d.fs, name)
+	middle := h.groups[len(h.groups)-3].at[0].Offset
+	clear(data[middle : middle+16])
+	put(t, d.fs, name, data)
+	_, err := openDisk(d.fs, dir, d.config, d.salts)
+	if err == nil || !strings.Contains(err.Error(), name) {
+		t.Fatalf("Open: %v, want damage in %s", err, name)
+	}
+	wantCorrupt(t, err, name, int64(middle)-32, int64(middle))
+}
