@@ -9,7 +9,9 @@
 //	hooktroupe route --source github     say where a delivery would go, and why
 //	hooktroupe config check|show
 //	hooktroupe journal inspect|verify|repair DIR
-//	hooktroupe sources                   list the types of sources
+//	hooktroupe verify --source github    say why a captured delivery is accepted, or why not
+//	hooktroupe sources [TYPE]            list the types of sources with what each needs
+//	hooktroupe import-hooks FILE         make a configuration of a hooks file of adnanh/webhook
 //	hooktroupe version
 //
 // Data goes to standard output, everything else to standard error. Exit codes:
@@ -100,7 +102,8 @@ func newRoot(t *terminal) *cobra.Command {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newConfig(t), newJournal(t), newSources(t), newVersion(t))
+		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
+		newImportHooks(t), newVersion(t))
 	return root
 }
 
