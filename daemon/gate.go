@@ -47,6 +47,14 @@ func (g *gate) Get(ctx context.Context, id string) (*messages.Task, error) {
 	return nil, errStarting
 }
 
+// Delivery is status.Tasks.
+func (g *gate) Delivery(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
+	if t := g.troupe.Load(); t != nil {
+		return t.Delivery(ctx, id)
+	}
+	return nil, nil, errStarting
+}
+
 // List is status.Tasks. The cursor is the ID of the last task of the page before.
 func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, string, error) {
 	t := g.troupe.Load()
@@ -59,10 +67,16 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 	for _, s := range q.Statuses {
 		query.Statuses = append(query.Statuses, task.Status(s))
 	}
+	if !q.From.IsZero() {
+		query.From = q.From.UnixNano()
+	}
+	if !q.Until.IsZero() {
+		query.Until = q.Until.UnixNano()
+	}
 	if q.After != "" {
 		after, err := task.ParseID(q.After)
 		if err != nil {
-			return nil, "", err
+			return nil, "", status.ErrBadCursor
 		}
 		query.After = after
 	}

@@ -1,14 +1,13 @@
 package http
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 )
@@ -24,8 +23,10 @@ type Config struct {
 	// AdminTokens are the SHA-256 digests, in hex, of the bearer tokens that open the status API and metrics. Empty
 	// means that they are open, which only a loopback address may be.
 	AdminTokens []string
+	// Tokens are known by their hashes, each with a scope of its own. They count like AdminTokens.
+	Tokens []Token
 	// AllowedHosts are names and addresses, without a port, that a request to the API may give as its Host beside
-	// loopback ones. They matter only without AdminTokens.
+	// loopback ones. They matter only without tokens.
 	AllowedHosts []string
 	// TLSCert and TLSKey are files in PEM for every listener, read again when they change. Empty means plain HTTP.
 	TLSCert, TLSKey string
@@ -62,6 +63,14 @@ type Config struct {
 	// TrustedProxies are the proxies, as addresses or CIDR networks. They go with a ClientAddress and it with them. The
 	// bound per address is not applied to them.
 	TrustedProxies []string
+}
+
+// Token is a bearer token of which only the hash is known.
+type Token struct {
+	// Name is written to the audit: 1 to 64 bytes, unique.
+	Name string
+	// Hash is as auth.Hash makes it, Scope a word of auth.ParseScope.
+	Hash, Scope string
 }
 
 // Defaults and bounds of the listener's own fields.
@@ -150,7 +159,7 @@ func (c Config) Validate() error {
 	check(c.DrainDelay >= 0 && c.DrainDelay <= maxConfiguredDuration,
 		"drain_delay: %s is not within 0 and %s", c.DrainDelay, maxConfiguredDuration)
 	check((c.TLSCert == "") == (c.TLSKey == ""), "tls_cert and http.tls_key: set both or neither")
-	_, err = parseTokens(c.AdminTokens)
+	_, err = c.keys()
 	return errors.Join(append(faults, err, c.validateListeners())...)
 }
 
@@ -167,9 +176,9 @@ func (c Config) validateListeners() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		faults = append(faults, fmt.Errorf("http.listen: %q is not host:port", c.Listen))
 	}
-	if len(faults) == 0 && len(c.AdminTokens) == 0 && !loopback(admin) {
+	if len(faults) == 0 && len(c.AdminTokens)+len(c.Tokens) == 0 && !loopback(admin) {
 		faults = append(faults, fmt.Errorf("%s: %s is not loopback and would show the status API and metrics to "+
-			"everybody: set http.admin_tokens, or http.admin_listen to a loopback address", key, admin))
+			"everybody: set http.tokens, or http.admin_listen to a loopback address", key, admin))
 	}
 	return errors.Join(faults...)
 }
@@ -189,18 +198,34 @@ func loopbackHost(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// parseTokens reads the digests. An error does not repeat them.
-func parseTokens(digests []string) ([][sha256.Size]byte, error) {
-	tokens := make([][sha256.Size]byte, 0, len(digests))
-	for i, text := range digests {
-		digest, err := hex.DecodeString(text)
-		if err != nil || len(digest) != sha256.Size {
-			return nil, fmt.Errorf("http.admin_tokens[%d]: not a SHA-256 digest in 64 hex digits", i)
+// keys reads the tokens of both kinds. An error does not repeat them.
+func (c Config) keys() (auth.Keyring, error) {
+	keys := make(auth.Keyring, 0, len(c.AdminTokens)+len(c.Tokens))
+	for i, digest := range c.AdminTokens {
+		name := fmt.Sprintf("http.admin_tokens[%d]", i)
+		key, err := auth.ParseKey(name, "sha256:"+digest, auth.Admin.String())
+		if err != nil {
+			return nil, fmt.Errorf("%s: not a SHA-256 digest in 64 hex digits", name)
 		}
-		tokens = append(tokens, [sha256.Size]byte(digest))
+		keys = append(keys, key)
 	}
-	return tokens, nil
+	names := make(map[string]bool)
+	for i, t := range c.Tokens {
+		key, err := auth.ParseKey(t.Name, t.Hash, t.Scope)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("http.tokens[%d]: %w", i, err)
+		case t.Name == "" || len(t.Name) > maxTokenName || names[t.Name]:
+			return nil, fmt.Errorf("http.tokens[%d].name: up to %d characters that no other token has", i, maxTokenName)
+		}
+		names[t.Name] = true
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
+
+// maxTokenName bounds the name of a token, in bytes.
+const maxTokenName = 64
 
 // resolver reads who is trusted to say who a client is.
 func (c Config) resolver() (clientaddr.Resolver, error) {

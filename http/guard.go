@@ -2,54 +2,77 @@ package http
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
+	"math"
 	"net"
 	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
-// guard decides who may use the status API. With tokens, who bears one. Without, whoever reaches the loopback address,
-// but no page in a browser that was made to: its Host must be ours, so that a name rebound to 127.0.0.1 is refused, and
-// a command must not come from another origin.
+// guard decides who may use the status API, and writes down who that is. With tokens, who bears one, with its scope.
+// Without, whoever reaches the loopback address, for everything, but no page in a browser that was made to: its Host must
+// be ours, so that a name rebound to 127.0.0.1 is refused, and a command must not come from another origin.
 type guard struct {
-	tokens [][sha256.Size]byte
-	hosts  []string
+	keys    auth.Keyring
+	guesses *auth.Guesses
+	hosts   []string
 }
 
-// judge returns the refusal of a request, or None.
-func (g *guard) judge(ctx *fasthttp.RequestCtx) (kind problem.Kind, detail string) {
-	if len(g.tokens) > 0 {
-		if !g.bears(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) {
-			return problem.Unauthorized, ""
-		}
-		return problem.None, ""
+// local is who speaks where there are no tokens.
+var local = auth.Principal{Name: "loopback", Scope: auth.Admin}
+
+// verdict is what becomes of a request.
+type verdict struct {
+	kind       problem.Kind // None lets it through
+	detail     string
+	retryAfter uint32 // in seconds
+}
+
+// judge lets a request through, or says why not.
+func (g *guard) judge(ctx *fasthttp.RequestCtx) verdict {
+	if len(g.keys) > 0 {
+		return g.judgeToken(ctx)
 	}
 	if !g.ours(string(ctx.Host())) {
-		return problem.Forbidden, "the Host is neither loopback nor one of http.allowed_hosts"
+		return verdict{kind: problem.Forbidden, detail: "the Host is neither loopback nor one of http.allowed_hosts"}
 	}
 	if !ctx.IsGet() && !ctx.IsHead() && !ctx.IsOptions() && foreign(ctx) {
-		return problem.Forbidden, "commands are not taken from pages of other origins"
+		return verdict{kind: problem.Forbidden, detail: "commands are not taken from pages of other origins"}
 	}
-	return problem.None, ""
+	auth.Identify(ctx, local)
+	return verdict{}
 }
 
-// bears compares the digest of the token with every one that is known, in constant time.
-func (g *guard) bears(authorization []byte) bool {
+// judgeToken looks at the token of whoever has not offered too many that were none. No token at all is no guess.
+func (g *guard) judgeToken(ctx *fasthttp.RequestCtx) verdict {
+	client := ctx.RemoteAddr()
+	if wait := g.guesses.Wait(client); wait > 0 {
+		return verdict{kind: problem.TooManyGuesses, retryAfter: uint32(math.Ceil(wait.Seconds()))}
+	}
+	token := bearer(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))
+	if len(token) == 0 {
+		return verdict{kind: problem.Unauthorized}
+	}
+	principal, known := g.keys.Find(token)
+	if !known {
+		g.guesses.Wrong(client)
+		return verdict{kind: problem.Unauthorized}
+	}
+	auth.Identify(ctx, principal)
+	return verdict{}
+}
+
+// bearer is the token of an Authorization; empty for none.
+func bearer(authorization []byte) []byte {
 	scheme, token, _ := bytes.Cut(authorization, []byte{' '})
-	if !bytes.EqualFold(scheme, []byte("bearer")) || len(token) == 0 {
-		return false
+	if !bytes.EqualFold(scheme, []byte("bearer")) {
+		return nil
 	}
-	digest := sha256.Sum256(token)
-	known := 0
-	for i := range g.tokens {
-		known |= subtle.ConstantTimeCompare(digest[:], g.tokens[i][:])
-	}
-	return known == 1
+	return token
 }
 
 // ours says whether a Host, with or without a port, is loopback or configured.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/auth"
 )
 
 func digest(token string) string {
@@ -87,5 +88,56 @@ func TestBrowsersAreKeptOutWithoutTokens(t *testing.T) {
 	read := "GET /api/v1/webhook_statuses HTTP/1.1\r\nHost: rebound.example\r\n\r\n"
 	if resp, _ := dial(t, d.Addr()).send(read).receive(); resp.StatusCode != 403 {
 		t.Errorf("a rebound name reads: %d", resp.StatusCode)
+	}
+}
+
+func TestHashedTokensHaveScopes(t *testing.T) {
+	d := start(t, http.Config{
+		AdminTokens: []string{digest("plain")},
+		Tokens: []http.Token{
+			{Name: "watcher", Hash: auth.Hash("reads"), Scope: "read"}, {Name: "ci", Hash: auth.Hash("operates"), Scope: "operate"},
+		},
+	})
+	for token, want := range map[string][2]int{
+		"reads": {200, 403}, "operates": {200, 404}, "plain": {200, 404}, auth.Hash("reads"): {401, 401},
+	} {
+		bearer := "Authorization: Bearer " + token + "\r\n"
+		for i, request := range []string{get("/metrics", bearer), command("localhost", bearer)} {
+			if resp, body := dial(t, d.Addr()).send(request).receive(); resp.StatusCode != want[i] {
+				t.Errorf("%s, request %d: %d %s, want %d", token, i, resp.StatusCode, body, want[i])
+			}
+		}
+	}
+}
+
+func TestGuessesAreRefusedBeforeTheyAreLookedAt(t *testing.T) {
+	d := start(t, http.Config{AdminTokens: []string{digest("right")}})
+	ask := func(token string) int {
+		t.Helper()
+		header := ""
+		if token != "" {
+			header = "Authorization: Bearer " + token + "\r\n"
+		}
+		resp, _ := dial(t, d.Addr()).send(get("/metrics", header)).receive()
+		if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429) != (wait != "") {
+			t.Errorf("%d says Retry-After: %q", resp.StatusCode, wait)
+		}
+		return resp.StatusCode
+	}
+	for range 50 {
+		if code := ask(""); code != 401 {
+			t.Fatalf("no token at all: %d", code)
+		}
+	}
+	for range 20 {
+		if code := ask("wrong"); code != 401 {
+			t.Fatalf("a guess: %d", code)
+		}
+	}
+	if guess, right := ask("wrong"), ask("right"); guess != 429 || right != 429 {
+		t.Errorf("after too many: a guess %d, the token %d", guess, right)
+	}
+	if resp, _ := dial(t, d.Addr()).send(get("/readyz", "")).receive(); resp.StatusCode != 200 {
+		t.Errorf("probes: %d", resp.StatusCode)
 	}
 }

@@ -73,11 +73,11 @@ func (f *faces) api(ctx *fasthttp.RequestCtx) {
 		problem.Write(ctx, problem.NotFound, "", 0)
 		return
 	}
-	if kind, detail := f.guard.judge(ctx); kind != problem.None {
-		if kind == problem.Unauthorized {
+	if v := f.guard.judge(ctx); v.kind != problem.None {
+		if v.kind == problem.Unauthorized {
 			ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
 		}
-		problem.Write(ctx, kind, detail, 0)
+		problem.Write(ctx, v.kind, v.detail, v.retryAfter)
 		return
 	}
 	f.deps.Status.Handle(ctx)

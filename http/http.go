@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
@@ -87,7 +88,7 @@ func (s *Server) Start(ctx context.Context) error {
 	case s.started:
 		return nil
 	}
-	tokens, err := parseTokens(s.cfg.AdminTokens)
+	keys, err := s.cfg.keys()
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := guard{tokens: tokens, hosts: s.cfg.AllowedHosts}
+	g := guard{keys: keys, guesses: auth.NewGuesses(s.deps.Clock), hosts: s.cfg.AllowedHosts}
 	split := s.cfg.AdminListen != ""
 	wanted := []struct {
 		address string

@@ -68,6 +68,9 @@ func (d *daemon) Accept(ctx context.Context, m *messages.Delivery) (
 type noTasks struct{}
 
 func (noTasks) Get(context.Context, string) (*messages.Task, error) { return nil, nil }
+func (noTasks) Delivery(context.Context, string) (*messages.Task, *messages.Delivery, error) {
+	return nil, nil, nil
+}
 func (noTasks) List(context.Context, status.Query) ([]*messages.Task, string, error) {
 	return nil, "", nil
 }

@@ -46,6 +46,8 @@ const (
 	NoAnswer               // the registry did not answer in time
 	Internal               // a panic was recovered
 	Unauthorized           // the API needs a token
+	TooManyGuesses         // the client has offered too many tokens that were none
+	ScopeTooSmall          // the token does not allow that
 	Forbidden              // a browser speaks for another site, or the Host is not ours
 	BadParameter           // a path or query parameter is not what it has to be
 	TaskNotFound           // no task of that ID
@@ -88,6 +90,8 @@ var table = [kinds]definition{
 	NoAnswer:          {503, "no-answer", "no_answer", "The daemon did not answer in time"},
 	Internal:          {500, "internal", "internal", "The daemon made a mistake"},
 	Unauthorized:      {401, "unauthorized", "unauthorized", "A bearer token is needed"},
+	TooManyGuesses:    {429, "too-many-guesses", "too_many_guesses", "Too many tokens from there were not valid"},
+	ScopeTooSmall:     {403, "scope-too-small", "scope_too_small", "The token does not allow that"},
 	Forbidden:         {403, "forbidden", "forbidden", "The request comes from elsewhere"},
 	BadParameter:      {400, "bad-parameter", "bad_parameter", "A parameter is not valid"},
 	TaskNotFound:      {404, "task-not-found", "task_not_found", "There is no such task"},

@@ -22,6 +22,8 @@ const (
 	contract              // GET /api/openapi.yaml
 	oneTask               // GET /api/v1/webhook_status/{webhook_id}
 	manyTasks             // GET /api/v1/webhook_statuses
+	pageOfTasks           // GET /api/v1/tasks
+	taskDetail            // GET /api/v1/tasks/{webhook_id}
 	cancelTask            // POST /api/v1/tasks/{webhook_id}/cancel
 	retryTask             // POST /api/v1/tasks/{webhook_id}/retry
 	moveTask              // POST /api/v1/tasks/{webhook_id}/move
@@ -43,7 +45,8 @@ const (
 	metricsPath   = "/metrics"
 	contractPath  = "/api/openapi.yaml"
 	manyTasksPath = "/api/v1/webhook_statuses"
-	tasksPrefix   = "/api/v1/tasks/"
+	tasksPath     = "/api/v1/tasks"
+	tasksPrefix   = tasksPath + "/"
 	lanesPath     = "/api/v1/lanes"
 	replaysPath   = "/api/v1/replays"
 	sourcesPath   = "/api/v1/sources"
@@ -73,6 +76,8 @@ func route(path string) (e endpoint, name string) {
 		return contract, ""
 	case manyTasksPath:
 		return manyTasks, ""
+	case tasksPath:
+		return pageOfTasks, ""
 	case lanesPath:
 		return manyLanes, ""
 	case replaysPath:
@@ -86,7 +91,7 @@ func route(path string) (e endpoint, name string) {
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},
-		tasksPrefix:       {"cancel": cancelTask, "retry": retryTask, "move": moveTask},
+		tasksPrefix:       {"": taskDetail, "cancel": cancelTask, "retry": retryTask, "move": moveTask},
 		lanesPath + "/":   {"": oneLane, "pause": pauseLane, "resume": resumeLane},
 		replaysPath + "/": {"": oneReplay, "cancel": cancelReplay},
 	} {

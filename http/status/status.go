@@ -30,6 +30,8 @@ type Query struct {
 	Source, Event, Key, Route string
 	// Error must occur in the task's error; empty means all.
 	Error string
+	// From and Until bound the time of acceptance, Until excluded; zero means no bound.
+	From, Until time.Time
 	// After is the cursor that the page before gave; empty for the first page.
 	After string
 	// Limit is how many tasks to show, 1 to MaxLimit.
@@ -46,7 +48,10 @@ const (
 type Tasks interface {
 	// Get returns a task, or nil when there is none of that ID.
 	Get(ctx context.Context, id string) (*messages.Task, error)
-	// List returns the tasks of one page, newest first, and the cursor of the next; empty after the last.
+	// Delivery returns a task with the delivery that it works, which is nil while it is not on stable storage.
+	Delivery(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error)
+	// List returns the tasks of one page, newest first, and the cursor of the next; empty after the last. ErrBadCursor
+	// means that After is no cursor.
 	List(ctx context.Context, q Query) (tasks []*messages.Task, next string, err error)
 	// Counts says how many tasks stand where.
 	Counts(ctx context.Context) (*messages.GetCountsReply, error)
@@ -118,7 +123,7 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 		problem.Write(ctx, problem.NotFound, "", 0)
 		return
 	}
-	if !allow(ctx, endpoint) {
+	if !allow(ctx, endpoint) || !permit(ctx, endpoint) {
 		return
 	}
 	wait, cancel := context.WithTimeout(context.Background(), answerTimeout)
@@ -136,6 +141,10 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 		h.get(wait, ctx, id)
 	case manyTasks:
 		h.list(wait, ctx)
+	case pageOfTasks:
+		h.page(wait, ctx)
+	case taskDetail:
+		h.detail(wait, ctx, id)
 	case cancelTask:
 		h.cancel(wait, ctx, id)
 	case retryTask:

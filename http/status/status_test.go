@@ -21,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
 
+	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -52,10 +53,11 @@ var (
 
 // tasks is a daemon of two tasks that remembers what it was asked.
 type tasks struct {
-	err    error
-	next   string
-	query  status.Query
-	reason string
+	err      error
+	next     string
+	query    status.Query
+	reason   string
+	delivery *messages.Delivery
 }
 
 func (f *tasks) Get(_ context.Context, id string) (*messages.Task, error) {
@@ -65,6 +67,14 @@ func (f *tasks) Get(_ context.Context, id string) (*messages.Task, error) {
 		}
 	}
 	return nil, f.err
+}
+
+func (f *tasks) Delivery(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
+	task, err := f.Get(ctx, id)
+	if task == nil {
+		return nil, nil, err
+	}
+	return task, f.delivery, err
 }
 
 func (f *tasks) List(_ context.Context, q status.Query) ([]*messages.Task, string, error) {
@@ -127,7 +137,7 @@ func newAPI(t *testing.T) *api {
 		Log:     log,
 	})
 	listener := fasthttputil.NewInmemoryListener()
-	server := &fasthttp.Server{Handler: a.Handle, StreamRequestBody: true, NoDefaultServerHeader: true, NoDefaultContentType: true}
+	server := &fasthttp.Server{Handler: a.serve, StreamRequestBody: true, NoDefaultServerHeader: true, NoDefaultContentType: true}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	transport := &nethttp.Transport{
@@ -143,6 +153,16 @@ func newAPI(t *testing.T) *api {
 	})
 	a.router = a.contract()
 	return a
+}
+
+// serve lets everybody in who does not say otherwise.
+func (a *api) serve(ctx *fasthttp.RequestCtx) {
+	scope := auth.Admin
+	if word := ctx.Request.Header.Peek("X-Scope"); len(word) > 0 {
+		scope, _ = auth.ParseScope(string(word))
+	}
+	auth.Identify(ctx, auth.Principal{Name: "tester", Scope: scope})
+	a.Handle(ctx)
 }
 
 // Reports is status.Sources.

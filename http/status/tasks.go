@@ -44,7 +44,7 @@ func (h *Handler) list(wait context.Context, ctx *fasthttp.RequestCtx) {
 	}
 	tasks, next, err := h.deps.Tasks.List(wait, q)
 	if err != nil {
-		h.fail(ctx, err)
+		h.failPage(ctx, err)
 		return
 	}
 	page := listBody{Webhooks: make([]taskBody, 0, len(tasks)), Count: len(tasks), Next: optional(next)}
