@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,21 +14,51 @@ import (
 )
 
 func newSources(t *terminal) *cobra.Command {
+	output := "table"
 	c := &cobra.Command{
-		Use:   "sources",
-		Short: "List the types of sources",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			for _, name := range sources.Types() {
-				if _, err := fmt.Fprintln(t.out, name); err != nil {
-					return err
-				}
+		Use:   "sources [TYPE]",
+		Short: "List the types of sources with what each needs, or show one",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if output != "table" && output != "json" {
+				return &usageError{fmt.Errorf("--output: %q is neither table nor json", output)}
 			}
-			return nil
+			guides := sources.Guides()
+			if len(args) == 1 {
+				guide, known := guides[args[0]]
+				if !known {
+					return &usageError{fmt.Errorf("%q is none of %s", args[0], strings.Join(sources.Types(), ", "))}
+				}
+				return printGuide(t, args[0], guide, output)
+			}
+			if output == "json" {
+				return printJSON(t, guides)
+			}
+			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+			_, _ = fmt.Fprintln(w, "TYPE\tSENDER\tSECRET")
+			for _, name := range sources.Types() {
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", name, guides[name].Sender, guides[name].Secret)
+			}
+			return w.Flush()
 		},
 	}
+	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	c.AddCommand(newSourcesStatus(t))
 	return c
+}
+
+func printGuide(t *terminal, name string, g sources.Guide, output string) error {
+	if output == "json" {
+		return printJSON(t, g)
+	}
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"type", name}, {"sender", g.Sender}, {"secret", g.Secret}, {"at the sender", g.Setting}, {"verified by", g.Verifies},
+		{"event type", g.Event}, {"delivery ID", g.DeliveryID}, {"ordering key", g.Key}, {"page", "docs/sources/" + name + ".md"},
+	} {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+	}
+	return w.Flush()
 }
 
 func newSourcesStatus(t *terminal) *cobra.Command {
