@@ -35,6 +35,7 @@ type stage struct {
 	metrics   *metrics.Set
 	config    actors.Config
 	routes    []actors.Route
+	watch     func(actors.Change)
 
 	mu     sync.Mutex // guards events
 	events []actors.AttemptFailed
@@ -75,7 +76,7 @@ func (s *stage) raise() *stage {
 	}
 	s.Troupe, err = actors.Start(s.config, actors.Deps{
 		Journal: s.journal, Snapshots: s.snapshots, Handlers: s.mux, Routes: s.routes, Metrics: s.metrics, Clock: s.clock,
-		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe,
+		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe, Watch: s.watch,
 	}, state)
 	if err != nil {
 		s.t.Fatal(err)

@@ -69,6 +69,8 @@ func (r *registry) pauseLane(ctx actor.Context, m *messages.PauseLane) {
 				kind:   journalv1.RecordType_RECORD_TYPE_LANE_PAUSED,
 				record: &journalv1.LanePaused{Route: p.route, Key: p.key, Paused: m.GetPaused(), At: r.now()},
 			})
+			ctx.ActorSystem().EventStream.Publish(
+				&LanePaused{Route: p.route, Key: p.key, Paused: m.GetPaused(), At: r.now()})
 		}
 		if current, known := r.tasks.places.find(p); known {
 			reply.Lanes = append(reply.Lanes, r.showLane(current))

@@ -178,6 +178,7 @@ func (r *registry) commit(ctx actor.Context, s slot, c change, answer *messages.
 	}
 	kind, record := c.record()
 	ctx.Send(r.persister, &store{kind: kind, record: record, answer: answer, replyTo: replyTo})
+	r.publishChange(ctx, s)
 	return true
 }
 
@@ -195,6 +196,7 @@ func (r *registry) stored(ctx actor.Context, m *stored) {
 			}
 			continue
 		}
+		r.publishChange(ctx, s)
 		r.begin(ctx, s, d.at)
 		e := r.tasks.get(s)
 		r.metrics.Tasks.Accepted.With(r.tasks.origins.get(e.origin).source).Inc()

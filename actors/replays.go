@@ -155,6 +155,7 @@ func (r *replays) selected(ctx actor.Context, m *replaySelected) {
 	r.byID[r.last] = p
 	r.order = append(r.order, r.last)
 	r.forget()
+	r.publish(ctx, p)
 	r.advance(ctx, p)
 	ctx.Send(m.replyTo, &messages.ReplayChanged{Replay: p.snapshot()})
 	if p.told.GetRate() > 0 {
@@ -208,7 +209,13 @@ func (r *replays) advance(ctx actor.Context, p *replay) {
 	if len(p.left) == 0 && p.outstanding == 0 && p.told.GetEndedAt() == 0 {
 		p.told.State = messages.ReplayState_REPLAY_STATE_COMPLETED
 		p.told.EndedAt = r.clock.Now().UnixNano()
+		r.publish(ctx, p)
 	}
+}
+
+// publish tells those who watch that a replay has started or ended.
+func (r *replays) publish(ctx actor.Context, p *replay) {
+	ctx.ActorSystem().EventStream.Publish(&ReplayTurned{Replay: p.snapshot(), At: r.clock.Now().UnixNano()})
 }
 
 func (r *replays) answered(ctx actor.Context, m *replayed) {
@@ -235,6 +242,7 @@ func (r *replays) cancel(ctx actor.Context, m *messages.CancelReplay) {
 	default:
 		p.left = nil
 		p.told.State, p.told.EndedAt = messages.ReplayState_REPLAY_STATE_CANCELLED, r.clock.Now().UnixNano()
+		r.publish(ctx, p)
 		ctx.Respond(&messages.ReplayChanged{Replay: p.snapshot()})
 	}
 }

@@ -57,6 +57,9 @@ type Deps struct {
 	Logger *slog.Logger
 	// Observe is told what is worth a log line. It is called from the goroutine where it happened and must not block.
 	Observe func(Event)
+	// Watch is told what changed, in the order in which each task changes. It is called from the registry's own goroutine,
+	// and must be quick.
+	Watch func(Change)
 }
 
 func (d Deps) withDefaults() Deps {
@@ -117,13 +120,7 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return t.deps.Logger }),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	if t.deps.Observe != nil {
-		t.system.EventStream.Subscribe(func(event any) {
-			if e, ok := event.(Event); ok {
-				t.deps.Observe(e)
-			}
-		})
-	}
+	t.subscribe()
 	t.replies = newReplies(t.system, t.deps.Clock)
 	address := t.system.Address()
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
