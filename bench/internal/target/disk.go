@@ -3,6 +3,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -113,7 +114,10 @@ func Usage(pattern string) (int64, error) {
 	total := int64(0)
 	for _, name := range names {
 		var s unix.Stat_t
-		if err := unix.Stat(name, &s); err != nil {
+		switch err := unix.Stat(name, &s); {
+		case errors.Is(err, unix.ENOENT):
+			continue // a daemon that runs removes and renames
+		case err != nil:
 			return 0, fmt.Errorf("stat %s: %w", name, err)
 		}
 		total += s.Blocks * 512 // the unit of st_blocks, whatever the file system's blocks are
