@@ -138,6 +138,9 @@ func task(id int) *handler.Task {
 }
 
 func TestOutcomes(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 1)
@@ -194,6 +197,9 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestNoMember(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	h := start(t, linktest.NewCA(t))
 	e := await(t, begin(t.Context(), h, task(1)))
 	if !errors.Is(e.err, hub.ErrNoMember) || handler.After(e.err) <= 0 || handler.IsDiscard(e.err) {
@@ -203,6 +209,9 @@ func TestNoMember(t *testing.T) {
 
 // A daemon that has just started has work before it has members.
 func TestPatience(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca, func(c *hub.Config) { c.Patience = linktest.Bound })
 	done := begin(t.Context(), h, task(1))
@@ -214,6 +223,9 @@ func TestPatience(t *testing.T) {
 }
 
 func TestCreditsAreNeverExceeded(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	const credits, tasks = 3, 40
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
@@ -228,8 +240,8 @@ func TestCreditsAreNeverExceeded(t *testing.T) {
 			held = append(held, m.takes())
 		}
 		m.renew() // whatever was sent before the answer has arrived with it
-		if extra := linktest.Waiting[*pb.RunAttempt](m.Peer); len(extra) > 0 {
-			t.Fatalf("%d attempts beyond %d credits", len(extra), credits)
+		if extra := linktest.Waiting[*pb.RunAttempt](m.Peer); extra > 0 {
+			t.Fatalf("%d attempts beyond %d credits", extra, credits)
 		}
 		m.reports(held[0])
 		held = held[1:]
@@ -243,6 +255,9 @@ func TestCreditsAreNeverExceeded(t *testing.T) {
 
 // Of two members with different credits, both are used in proportion.
 func TestFairness(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	small, large := join(t, ca, h, "small", 2), join(t, ca, h, "large", 4)
@@ -268,6 +283,9 @@ func TestFairness(t *testing.T) {
 }
 
 func TestCancellation(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 1)
@@ -285,7 +303,7 @@ func TestCancellation(t *testing.T) {
 
 	next := begin(t.Context(), h, task(2))
 	m.renew()
-	if early := linktest.Waiting[*pb.RunAttempt](m.Peer); len(early) > 0 {
+	if linktest.Waiting[*pb.RunAttempt](m.Peer) > 0 {
 		t.Error("the credit was used again before the cancelled attempt had ended")
 	}
 	m.reports(run) // late: refused, and the credit is free
@@ -303,18 +321,15 @@ func TestCancellation(t *testing.T) {
 }
 
 func TestLateResults(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
-	m, other := join(t, ca, h, "worker", 1), join(t, ca, h, "other", 1)
+	m := join(t, ca, h, "worker", 1)
 	done := begin(t.Context(), h, task(1))
-	until(t, "handed out", func() bool { ms := h.Members(); return ms[0].Running+ms[1].Running == 1 })
-	m.renew()
-	first := linktest.Waiting[*pb.RunAttempt](m.Peer)
-	if len(first) == 0 {
-		m, other = other, m
-		first = []*pb.RunAttempt{m.takes()}
-	}
-	run := first[0]
+	run := m.takes()
+	other := join(t, ca, h, "other", 1)
 	m.reports(run, func(r *pb.AttemptResult) { r.Generation-- })
 	other.reports(run)                                                      // under its own token
 	other.reports(run, func(r *pb.AttemptResult) { r.Token = m.token })     // under another's
@@ -334,6 +349,9 @@ func TestLateResults(t *testing.T) {
 }
 
 func TestMemberThatHangsUp(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 1)
@@ -352,6 +370,9 @@ func TestMemberThatHangsUp(t *testing.T) {
 }
 
 func TestMemberThatFallsSilent(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca, func(c *hub.Config) { c.Silence = 300 * time.Millisecond })
 	m := join(t, ca, h, "worker", 1)
@@ -364,6 +385,9 @@ func TestMemberThatFallsSilent(t *testing.T) {
 
 // A member that drains is given nothing more, reports what it is at, and goes.
 func TestWithdrawal(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 2)
@@ -384,6 +408,9 @@ func TestWithdrawal(t *testing.T) {
 }
 
 func TestStopLosesWhatRuns(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 1)
@@ -402,6 +429,9 @@ func TestStopLosesWhatRuns(t *testing.T) {
 }
 
 func TestTooLargeATaskIsDiscarded(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	h := start(t, linktest.NewCA(t), func(c *hub.Config) { c.MaxMessageBytes = 128 << 10 })
 	large := handlertest.NewTask(handlertest.WithBody(make([]byte, 65<<10)))
 	if e := await(t, begin(t.Context(), h, large)); !handler.IsDiscard(e.err) {
@@ -410,6 +440,9 @@ func TestTooLargeATaskIsDiscarded(t *testing.T) {
 }
 
 func TestMembers(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca, func(c *hub.Config) { c.MaxCredits = 5 })
 	m := join(t, ca, h, "worker", 1000)
@@ -432,6 +465,9 @@ func TestMembers(t *testing.T) {
 
 // Whoever calls while members come, go and are stopped is answered.
 func TestConcurrentUse(t *testing.T) {
+	if linktest.Alone(t) {
+		return
+	}
 	ca := linktest.NewCA(t)
 	h := start(t, ca)
 	m := join(t, ca, h, "worker", 4)

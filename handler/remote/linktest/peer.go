@@ -35,6 +35,7 @@ type Peer struct {
 	server *grpc.Server
 	config *tls.Config
 	inbox  chan proto.Message // what was sent to it; as much as a test sends
+	kept   []proto.Message    // what of it was looked at and not taken; for one goroutine
 
 	mu     sync.Mutex // guards what follows
 	stream remote.Remoting_ReceiveClient
@@ -137,9 +138,15 @@ func Batch(target *actor.PID, messages ...proto.Message) *remote.RemoteMessage {
 	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: b}}
 }
 
-// Next returns the next message of type M that the peer was sent, and drops those before it.
+// Next takes the next message of type M that the peer was sent; those of other types are kept.
 func Next[M proto.Message](t testing.TB, p *Peer) M {
 	t.Helper()
+	for i, m := range p.kept {
+		if wanted, ok := m.(M); ok {
+			p.kept = append(p.kept[:i:i], p.kept[i+1:]...)
+			return wanted
+		}
+	}
 	timeout := time.After(Bound)
 	for {
 		select {
@@ -147,6 +154,7 @@ func Next[M proto.Message](t testing.TB, p *Peer) M {
 			if wanted, ok := m.(M); ok {
 				return wanted
 			}
+			p.kept = append(p.kept, m)
 		case <-timeout:
 			var wanted M
 			t.Fatalf("no %T within %s", wanted, Bound)
@@ -155,18 +163,17 @@ func Next[M proto.Message](t testing.TB, p *Peer) M {
 	}
 }
 
-// Waiting returns every message of type M that the peer was sent and that was not taken yet.
-func Waiting[M proto.Message](p *Peer) (messages []M) {
-	for {
-		select {
-		case m := <-p.inbox:
-			if wanted, ok := m.(M); ok {
-				messages = append(messages, wanted)
-			}
-		default:
-			return messages
+// Waiting says how many messages of type M the peer was sent that were not taken.
+func Waiting[M proto.Message](p *Peer) (n int) {
+	for len(p.inbox) > 0 {
+		p.kept = append(p.kept, <-p.inbox)
+	}
+	for _, m := range p.kept {
+		if _, ok := m.(M); ok {
+			n++
 		}
 	}
+	return n
 }
 
 // receiver is the side of a peer that is called.
