@@ -147,9 +147,9 @@ func TestDashboardInChromium(t *testing.T) {
 	shoot(t, ctx, d.URL)
 }
 
-// shoot takes pictures of every view, light, dark and narrow, where HOOKTROUPE_SCREENSHOTS says.
+// shoot takes pictures of every view, light, dark and narrow, where DASHBOARD_SCREENSHOTS says.
 func shoot(t *testing.T, ctx context.Context, base string) {
-	folder := os.Getenv("HOOKTROUPE_SCREENSHOTS")
+	folder := os.Getenv("DASHBOARD_SCREENSHOTS")
 	if folder == "" {
 		return
 	}
@@ -160,7 +160,7 @@ func shoot(t *testing.T, ctx context.Context, base string) {
 	} {
 		for name, path := range map[string]string{"overview": "/ui/", "tasks": "/ui/tasks", "dead": "/ui/dead", "lanes": "/ui/lanes", "routes": "/ui/routes"} {
 			var picture []byte
-			do(t, ctx, look+" "+name, prepare, chromedp.Navigate(base+path), shows("updated"), chromedp.Sleep(300*time.Millisecond),
+			do(t, ctx, look+" "+name, prepare, chromedp.Navigate(base+path), shows("updated"), chromedp.Sleep(300*time.Millisecond), // fonts
 				chromedp.CaptureScreenshot(&picture))
 			if err := os.WriteFile(filepath.Join(folder, name+"-"+look+".png"), picture, 0o644); err != nil {
 				t.Fatal(err)

@@ -78,8 +78,8 @@ function filters(context, parameters, fields) {
 
 function tasksTable(tasks) {
   return table('Tasks', [['Status'], ['Event'], ['Source', 'wide'], ['Key', 'text wide'], ['Attempts', 'number'], ['Created', 'wide'], ['Error', 'text'], ['ID', 'id']],
-    tasks.map((t) => [status(t.status), t.event_type, t.source, t.key ? link(lanePath(t.key), t.key) : '', t.attempts, time(t.created_at),
-      (t.error || '').slice(0, 200), link(taskPath(t.webhook_id), t.webhook_id.slice(0, 13))]), 'No task matches.');
+    tasks.map((t) => [status(t.status), link(taskPath(t.id), t.event || '(no event)'), t.source, t.key ? link(lanePath(t.key), t.key) : '', t.attempts, time(t.created_at),
+      (t.error || '').slice(0, 200), link(taskPath(t.id), t.id.slice(0, 13))]), 'No task matches.');
 }
 
 export function tasks(context, parameters) {
@@ -87,11 +87,11 @@ export function tasks(context, parameters) {
     title: 'Tasks',
     async load() {
       const wanted = Object.fromEntries(['status', 'source', 'event', 'key', 'route', 'error', 'after'].map((n) => [n, parameters.get(n) || '']));
-      const page = await get(`/api/v1/webhook_statuses${query({ ...wanted, limit: 50 })}`);
+      const page = await get(`/api/v1/tasks${query({ ...wanted, limit: 50 })}`);
       return {
         content: [
           filters(context, parameters, [['status', 'Status', statuses], ['source', 'Source'], ['event', 'Event'], ['key', 'Key'], ['route', 'Route'], ['error', 'Error holds']]),
-          tasksTable(page.webhooks),
+          tasksTable(page.tasks),
           page.next ? h('p', {}, link(context.path + query({ ...wanted, after: page.next }), 'Older tasks')) : null,
         ],
       };
@@ -103,29 +103,29 @@ export function task(context, parameters, id) {
   return {
     title: `Task ${id}`,
     async load() {
-      const t = await get(`/api/v1/webhook_status/${encodeURIComponent(id)}`);
-      const delivery = await get(`/api/v1/tasks/${encodeURIComponent(id)}/delivery`).catch(() => null);
       const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
+      const t = await get(path);
+      const d = t.delivery;
       const final = ['completed', 'failed', 'cancelled', 'superseded'].includes(t.status);
       return {
         content: [
-          facts([['Status', status(t.status)], ['Source', t.source], ['Event', t.event_type], ['Route', t.route], ['Delivery', t.delivery_id],
+          facts([['Status', status(t.status)], ['Source', t.source], ['Event', t.event], ['Route', t.route], ['Delivery', t.delivery_id],
             ['Key', t.key ? link(lanePath(t.key), t.key) : ''], ['Attempts', t.parts.length ? t.attempts : `${t.attempts} of ${t.max_attempts}`],
             ['Created', time(t.created_at)], ['Updated', time(t.updated_at)], ['Next attempt', t.due_at ? time(t.due_at) : ''],
-            ['Part of', t.parent_id ? link(taskPath(t.parent_id), t.parent_id) : '']]),
+            ['Part of', t.links.parent ? link(taskPath(t.links.parent.split('/').at(-1)), t.links.parent.split('/').at(-1)) : '']]),
           h('div', { class: 'actions' },
             final || t.status === 'retrying' ? act(context, 'Run again', () => post(`${path}/retry`)) : null,
             final ? null : act(context, 'Cancel', () => post(`${path}/cancel`), 'Cancel this task? A running attempt is stopped.'),
             t.status === 'queued' || t.status === 'retrying' ? [act(context, 'To the front', () => post(`${path}/move?to=front`)), act(context, 'To the back', () => post(`${path}/move?to=back`))] : null),
           t.error ? [h('h2', {}, 'Error'), h('div', { class: 'error' }, t.error)] : null,
           t.parts.length ? [h('h2', {}, 'Parts'), table('Parts', [['Status'], ['Route'], ['Attempts', 'number'], ['Error', 'text'], ['ID', 'id']],
-            t.parts.map((p) => [status(p.status), p.route, p.attempts, p.error || '', link(taskPath(p.webhook_id), p.webhook_id.slice(0, 13))]))] : null,
+            t.parts.map((p) => [status(p.status), p.route, p.attempts, p.error || '', link(taskPath(p.id), p.id.slice(0, 13))]))] : null,
           t.attempt_log.length ? [h('h2', {}, 'Attempts'), h('ol', { class: 'timeline' }, t.attempt_log.map((a) => h('li', {},
             h('strong', {}, `Attempt ${a.number} `), a.outcome ? status(a.outcome) : status('running'), ' ', time(a.started_at),
-            a.ended_at ? `, took ${duration(a.ended_at - a.started_at)}` : '', a.error ? h('pre', {}, a.error) : null)))] : null,
+            a.ended_at ? `, took ${duration((Date.parse(a.ended_at) - Date.parse(a.started_at)) / 1000)}` : '', a.error ? h('pre', {}, a.error) : null)))] : null,
           t.result !== null ? [h('h2', {}, 'Result'), typeof t.result === 'string' ? h('pre', {}, t.result) : h('ul', { class: 'tree' }, tree(t.result))] : null,
-          delivery ? [h('h2', {}, 'Body'), delivery.json !== undefined ? h('ul', { class: 'tree' }, tree(delivery.json)) : h('pre', {}, delivery.text ?? delivery.base64 ?? ''),
-            h('h2', {}, 'Headers'), table('Headers', [['Name'], ['Value', 'text']], delivery.headers.map((x) => [x.name, x.value]))] : null,
+          d ? [h('h2', {}, 'Body'), d.payload !== undefined ? h('ul', { class: 'tree' }, tree(d.payload)) : h('pre', {}, d.text ?? d.base64 ?? ''),
+            h('h2', {}, 'Headers'), table('Headers', [['Name'], ['Value', 'text']], d.headers.map((x) => [x.name, x.value]))] : null,
         ],
       };
     },
@@ -177,14 +177,14 @@ export function dead(context, parameters) {
     async load() {
       const wanted = chosen();
       const filter = Object.fromEntries(Object.entries(wanted).filter(([, v]) => v));
-      const page = await get(`/api/v1/webhook_statuses${query({ ...wanted, status: 'failed', limit: 50 })}`);
+      const page = await get(`/api/v1/tasks${query({ ...wanted, status: 'failed', limit: 50 })}`);
       const { matches } = await post('/api/v1/replays', { filter, dry_run: true });
       const { replays } = await get('/api/v1/replays');
       return {
         content: [
           filters(context, parameters, [['source', 'Source'], ['event', 'Event'], ['key', 'Key'], ['route', 'Route'], ['error', 'Error holds']]),
           h('div', { class: 'actions' }, matches ? act(context, `Run all ${matches} again`, () => post('/api/v1/replays', { filter, rate: 0 }), `Run ${matches} dead letters again?`) : null),
-          tasksTable(page.webhooks),
+          tasksTable(page.tasks),
           replays.length ? [h('h2', {}, 'Replays'), replays.map((r) => h('div', { class: 'card' },
             h('p', {}, `Replay ${r.id} `, status(r.state), ` of ${r.total} tasks, ${r.refused} refused, started `, time(r.started_at)),
             h('progress', { max: r.total || 1, value: r.replayed + r.refused, 'aria-label': `Replay ${r.id}` }),
