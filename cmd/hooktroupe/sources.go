@@ -37,7 +37,7 @@ func newSources(t *terminal) *cobra.Command {
 			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 			_, _ = fmt.Fprintln(w, "TYPE\tSENDER\tSECRET")
 			for _, name := range sources.Types() {
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", name, guides[name].Sender, guides[name].Secret)
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", name, guides[name].Sender, guides[name].Needs)
 			}
 			return w.Flush()
 		},
@@ -53,7 +53,7 @@ func printGuide(t *terminal, name string, g sources.Guide, output string) error 
 	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"type", name}, {"sender", g.Sender}, {"secret", g.Secret}, {"at the sender", g.Setting}, {"verified by", g.Verifies},
+		{"type", name}, {"sender", g.Sender}, {"secret", g.Needs}, {"at the sender", g.Setting}, {"verified by", g.Verifies},
 		{"event type", g.Event}, {"delivery ID", g.DeliveryID}, {"ordering key", g.Key}, {"page", "docs/sources/" + name + ".md"},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])

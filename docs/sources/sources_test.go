@@ -67,7 +67,7 @@ func TestEveryTypeHasAPageWhoseConfigurationWorks(t *testing.T) {
 			if !strings.Contains(string(page), "hooktroupe send --source "+kind) {
 				t.Error("the page does not say how to try it")
 			}
-			if guide := sources.Guides()[kind]; guide.Sender == "" || guide.Secret == "" || guide.Verifies == "" {
+			if guide := sources.Guides()[kind]; guide.Sender == "" || guide.Needs == "" || guide.Verifies == "" {
 				t.Errorf("the guide is incomplete: %+v", guide)
 			}
 		})

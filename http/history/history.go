@@ -14,8 +14,8 @@ import (
 	"github.com/hooktroupe/hooktroupe/metrics"
 )
 
+// SampleInterval is the time between samples, and Samples how many are kept: those of an hour.
 const (
-	// SampleInterval is the time between samples, and Samples how many are kept: an hour.
 	SampleInterval = 10 * time.Second
 	Samples        = 360
 )
