@@ -49,7 +49,7 @@ func imports(t *testing.T, folder, hooks string) string {
 func TestImportedHookRunsItsCommand(t *testing.T) {
 	folder := t.TempDir()
 	const script = "#!/bin/sh\nprintf '%s|' \"$@\" \"$PUSHER\" >> ran\n"
-	if err := os.WriteFile(filepath.Join(folder, "deploy.sh"), []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(filepath.Join(folder, "deploy.sh"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	hooks := strings.NewReplacer("%DIR%", folder, "%SECRET%", secret).Replace(hooksFile)

@@ -16,7 +16,8 @@
 //   - a dotted name is a path only: a member whose own name holds dots is not looked for;
 //   - numbers are compared, and passed, in their shortest form: 1.0 as 1;
 //   - null is nothing, and not the text <nil>, where it is passed;
-//   - a list or an object never matches a regular expression by its JSON;
+//   - the JSON in a form's field payload is looked into, whether the hook says so or not; XML and multipart bodies never are;
+//   - a list or an object is not compared as JSON, neither with a value nor with a regular expression;
 //   - a name that leads into something that has no members fails the delivery's route or task, not only that name;
 //   - a program runs after the answer, sees only the daemon's PATH, HOME, LANG and TZ, and has an end to its time.
 package importhooks

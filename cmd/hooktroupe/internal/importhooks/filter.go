@@ -152,10 +152,15 @@ func (h *Hook) match(m *match, exposed bool) (term, error) {
 func (r reference) compare(m *match) term {
 	value := r.expression()
 	if m.Type == "regex" {
-		if r.header == "" {
-			value = "string(" + value + ")"
+		if r.header != "" {
+			return all(r.present(), leaf(value+" matches "+strconv.Quote(string(m.Regex))))
 		}
-		return all(r.present(), leaf(value+" matches "+strconv.Quote(string(m.Regex))))
+		way := constant(true)
+		if r.indexed(len(r.path) - 1) {
+			way = r.holds() // what is not there would be matched as the text of nil
+		}
+		value = "string(" + value + ")"
+		return all(way, r.present(), leaf(value+" matches "+strconv.Quote(string(m.Regex))))
 	}
 	equal := leaf(value + " == " + strconv.Quote(string(m.Value)))
 	switch {

@@ -16,8 +16,10 @@ import (
 const (
 	// MaxFileBytes bounds a hooks file.
 	MaxFileBytes = 1 << 20
-	// maxRuleDepth bounds how deep rules may be nested.
-	maxRuleDepth = 32
+	// maxRuleDepth and maxRules bound how deep rules may be nested, and how many a hook may have: a filter could not hold
+	// more, and what is below a not is written down again at each level.
+	maxRuleDepth = 8
+	maxRules     = 250
 )
 
 // Hook is one entry of a hooks file. Its keys are those of the file.
@@ -152,25 +154,26 @@ func (h *Hook) read(members map[string]json.RawMessage) error {
 			return fmt.Errorf("%s is not of its form", key)
 		}
 	}
-	if h.Rule.depth() > maxRuleDepth {
-		return fmt.Errorf("trigger-rule: nested more than %d deep", maxRuleDepth)
+	if depth, size := h.Rule.measure(); depth > maxRuleDepth || size > maxRules {
+		return fmt.Errorf("trigger-rule: %d rules, %d deep: more than %d, or %d deep", size, depth, maxRules, maxRuleDepth)
 	}
 	return nil
 }
 
-// depth is how deep a rule is nested, from 1; 0 for none.
-func (r *rule) depth() int {
+// measure says how deep a rule is nested, from 1, and of how many it consists; 0 for none.
+func (r *rule) measure() (depth, size int) {
 	if r == nil {
-		return 0
+		return 0, 0
 	}
-	deepest := r.Not.depth()
+	depth, size = r.Not.measure()
 	for _, list := range []*[]rule{r.And, r.Or} {
 		if list == nil {
 			continue
 		}
 		for i := range *list {
-			deepest = max(deepest, (*list)[i].depth())
+			d, s := (*list)[i].measure()
+			depth, size = max(depth, d), size+s
 		}
 	}
-	return deepest + 1
+	return depth + 1, size + 1
 }

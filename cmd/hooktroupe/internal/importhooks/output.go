@@ -16,8 +16,8 @@ type (
 		Secret   string        `yaml:"secret,omitempty"`
 		Secrets  []string      `yaml:"secrets,omitempty"`
 		Insecure bool          `yaml:"insecure,omitempty"`
-		Aliases  []string      `yaml:"aliases,omitempty"`
-		Allow    []string      `yaml:"allow,omitempty"`
+		Aliases  []string      `yaml:"aliases,omitempty,flow"`
+		Allow    []string      `yaml:"allow,omitempty,flow"`
 		Generic  *genericEntry `yaml:"generic,omitempty"`
 	}
 	genericEntry struct {

@@ -2,6 +2,7 @@ package importhooks
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -10,8 +11,12 @@ import (
 	"github.com/hooktroupe/hooktroupe/route"
 )
 
-// programTime bounds a program, which had no bound before.
-const programTime = "1h"
+const (
+	// programTime bounds a program, which had no bound before.
+	programTime = "1h"
+	// maxSecretBytes is what the file of a secret can hold.
+	maxSecretBytes = 32 << 10
+)
 
 // source makes the source of what it has to check.
 func (t *translation) source(d demands) (sourceEntry, error) {
@@ -36,8 +41,8 @@ func (t *translation) source(d demands) (sourceEntry, error) {
 		if strings.Contains(secret, "{{") {
 			return sourceEntry{}, errors.New("its secret is a template: import the file as it comes out of the template")
 		}
-		if strings.HasSuffix(secret, "\r") {
-			return sourceEntry{}, errors.New("its secret ends in a carriage return, which no file keeps")
+		if strings.HasSuffix(secret, "\r") || len(secret) > maxSecretBytes {
+			return sourceEntry{}, fmt.Errorf("its secret is longer than %d bytes, or ends in a carriage return", maxSecretBytes)
 		}
 	}
 	s.verify(p)
@@ -156,21 +161,26 @@ func (t *translation) variables(e *handlerEntry) {
 
 // input is the expression of a value for the program.
 func (h *Hook) input(a argument) (string, error) {
-	expression := ""
+	expression, err := h.expression(a)
+	if err != nil {
+		return "", err
+	}
+	_, err = route.Compile(expression)
+	return expression, err
+}
+
+func (h *Hook) expression(a argument) (string, error) {
 	switch {
 	case a.Source == "string":
-		expression = strconv.Quote(string(a.Name))
+		return strconv.Quote(string(a.Name)), nil
 	case a.Source == "request" && strings.EqualFold(string(a.Name), "method"):
-		expression = `"POST"`
-	default:
-		ref, err := h.refer(a)
-		if err != nil {
-			return "", err
-		}
-		expression = ref.argument()
+		return `"POST"`, nil
 	}
-	_, err := route.Compile(expression)
-	return expression, err
+	ref, err := h.refer(a)
+	if err != nil {
+		return "", err
+	}
+	return ref.argument(), nil
 }
 
 // answers names the keys that say what the sender is told: here it is told before the program runs.

@@ -54,16 +54,17 @@ func (h *Hook) referPayload(name string) (reference, error) {
 	if slices.Contains(path, "") {
 		return reference{}, fmt.Errorf("%q is no path", name)
 	}
-	for _, parsed := range h.ParseAsJSON {
-		switch {
-		case parsed.Source != "payload" || parsed.Name != "payload":
-			return reference{}, fmt.Errorf("parse-parameters-as-json: only the payload's %q can hold JSON", "payload")
-		case path[0] != "payload":
-			return reference{}, errors.New("beside the form's field payload, no field is seen")
-		}
-		return reference{path: path[1:]}, nil
+	if len(h.ParseAsJSON) == 0 {
+		return reference{path: path}, nil
 	}
-	return reference{path: path}, nil
+	other := func(a argument) bool { return a.Source != "payload" || a.Name != "payload" }
+	switch {
+	case slices.ContainsFunc(h.ParseAsJSON, other):
+		return reference{}, errors.New("parse-parameters-as-json: only a form's field named payload can hold JSON")
+	case path[0] != "payload":
+		return reference{}, errors.New("beside the form's field payload, no field is seen")
+	}
+	return reference{path: path[1:]}, nil
 }
 
 // isCredential says whether a header or a member is one by its name.
