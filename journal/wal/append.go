@@ -111,8 +111,6 @@ func (j *Journal) write(dst []journal.Position, group []journal.Entry) ([]journa
 func (j *Journal) prepare(size int64, reserve bool) error {
 	own := paged(headBytes + size + sealBytes)
 	oversize := own > j.config.SegmentBytes
-	ready, _ := j.spares.count()
-	beside := int64(ready) * j.config.SegmentBytes
 	j.mu.RLock()
 	roll := j.active == nil || j.mustRoll(size)
 	growth := int64(0)
@@ -122,9 +120,8 @@ func (j *Journal) prepare(size int64, reserve bool) error {
 	case roll:
 		growth = j.config.SegmentBytes
 	}
-	full := j.overBudget(growth, reserve) || roll && oversize && j.overBudget(growth+beside, true)
 	j.mu.RUnlock()
-	if full {
+	if !j.budget.allows(growth, reserve) {
 		return fmt.Errorf("%w: %w: %d bytes more", journal.ErrFull, errBudget, growth)
 	}
 	needed := 0
@@ -140,10 +137,8 @@ func (j *Journal) prepare(size int64, reserve bool) error {
 	if !roll {
 		return nil
 	}
-	j.use(growth) // before it is taken from the spares: what is neither must not look like room
 	next, err := j.next(growth, oversize)
 	if err != nil {
-		j.use(-growth)
 		return j.refuse("begin a segment", err)
 	}
 	return j.roll(next)
@@ -196,6 +191,7 @@ func (j *Journal) next(size int64, oversize bool) (fresh, error) {
 		err = next.file.Sync()
 	}
 	if err != nil {
+		j.budget.free(size)
 		return fresh{}, errors.Join(err, next.file.Close(), j.folder.fs.Remove(j.folder.path(next.name)))
 	}
 	return next, nil
@@ -203,11 +199,16 @@ func (j *Journal) next(size int64, oversize bool) (fresh, error) {
 
 // allocate makes a file of a size of its own.
 func (j *Journal) allocate(name string, size int64) (vfs.File, error) {
+	if err := j.budget.claim(size); err != nil {
+		return nil, err
+	}
 	file, err := j.folder.fs.Create(j.folder.path(name))
 	if err != nil {
+		j.budget.free(size)
 		return nil, err
 	}
 	if err = grow(file, size); err != nil {
+		j.budget.free(size)
 		return nil, errors.Join(err, file.Close(), j.folder.fs.Remove(j.folder.path(name)))
 	}
 	return file, nil
@@ -231,6 +232,7 @@ func (j *Journal) roll(next fresh) error {
 	}
 	j.mu.Lock()
 	j.segments = append(j.segments, s)
+	j.budget.change(s.held, -s.held)
 	j.mu.Unlock()
 	j.active, j.synced = s, headBytes
 	j.setTail(s.head.number, headBytes)

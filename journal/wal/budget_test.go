@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/hooktroupe/hooktroupe/internal/vfs"
@@ -90,4 +91,42 @@ func TestHighWater(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBudgetBeside: while compaction takes segments away and appends take them into use, the budget is kept at every
+// moment.
+func TestBudgetBeside(t *testing.T) {
+	const segment, budget, groups = 8 << 10, 6 * 8 << 10, 200
+	d := mustOpen(t, vfs.NewMem(0), dir, wal.Config{SegmentBytes: segment, MaxBytes: budget}, nil)
+	defer closeJournal(t, d)
+	done := make(chan struct{})
+	var beside sync.WaitGroup
+	beside.Go(func() { // until all groups are appended
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if err := d.Compact(d.End(), nil); err != nil {
+				t.Errorf("Compact: %v", err)
+			}
+			onDisk := len(files(t, d.fs, "[s0-9]*")) * segment // segments, spares, and what is becoming one
+			if got := d.Stats().Bytes; got > budget || onDisk > budget {
+				t.Errorf("%d bytes, %d on disk, of a budget of %d", got, onDisk, budget)
+			}
+		}
+	})
+	h := &history{}
+	for n := 0; n < groups; {
+		switch err := h.append(d, fresh, 1500); {
+		case err == nil:
+			n++
+		case !errors.Is(err, journal.ErrFull):
+			t.Errorf("Append: %v", err)
+			n = groups
+		}
+	}
+	close(done)
+	beside.Wait()
 }

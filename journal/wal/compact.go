@@ -106,14 +106,15 @@ func (j *Journal) drop(s *segment) error {
 	}
 	j.mu.Lock()
 	j.segments = slices.DeleteFunc(slices.Clone(j.segments), func(other *segment) bool { return other == s })
+	j.budget.change(-s.held, s.held)
 	j.mu.Unlock()
-	defer j.use(-s.held) // when it is a spare or gone: what is neither must not look like room
 	old := s.replace(nil, false)
 	<-old.idle
 	// Only when the old name is gone for good may the content change: otherwise a crash brings back a segment that is
 	// another one's.
 	if err := j.folder.sync(); err != nil || !recycle {
 		j.counters.removed.Add(1)
+		j.budget.free(s.held)
 		j.spares.retry()
 		return errors.Join(err, old.Close())
 	}
@@ -136,7 +137,7 @@ func (j *Journal) rewrite(s *segment, live []journal.Position) error {
 		return err
 	}
 	j.mu.Lock()
-	j.used += mark.held - s.held
+	j.budget.change(mark.held-s.held, 0)
 	s.held, s.records = mark.held, mark.records
 	j.mu.Unlock()
 	j.counters.rewritten.Add(1)

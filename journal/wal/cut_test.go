@@ -5,7 +5,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/hooktroupe/hooktroupe/internal/vfs"
@@ -140,17 +139,39 @@ func checkCut(t *testing.T, d *disk, name string, left []byte, want *history) {
 	}
 }
 
-// A group in the middle that is cut is no torn tail: the groups behind it prove that it was whole.
-func TestCutInTheMiddle(t *testing.T) {
-	d, h := recycled(t)
+// A group in the middle that is damaged is no torn tail: the heads of those behind it prove that it was whole, even if
+// the last one is torn. What is whole of them stays after a repair.
+func TestDamageBeforeATornTail(t *testing.T) {
 	const name = "0000000002.wal"
-	data := contents(t, d.fs, name)
-	middle := h.groups[len(h.groups)-3].at[0].Offset
-	clear(data[middle : middle+16])
-	put(t, d.fs, name, data)
-	_, err := openDisk(d.fs, dir, d.config, d.salts)
-	if err == nil || !strings.Contains(err.Error(), name) {
-		t.Fatalf("Open: %v, want damage in %s", err, name)
+	for _, torn := range []bool{false, true} {
+		d, h := recycled(t)
+		data := contents(t, d.fs, name)
+		middle, last := h.groups[len(h.groups)-2].at[0], h.groups[len(h.groups)-1].at[0]
+		data[middle.Offset+16] ^= 1
+		if torn {
+			data[last.Offset+16] ^= 1
+		}
+		put(t, d.fs, name, data)
+		from := int64(middle.Offset) - 32
+		_, err := openDisk(d.fs, dir, d.config, d.salts)
+		wantCorrupt(t, err, name, from, int64(middle.Offset))
+		report, err := wal.Verify(dir, wal.WithFS(d.fs))
+		if err != nil || len(report.Damage) == 0 {
+			t.Fatalf("Verify: %v, %+v", err, report)
+		}
+		wantCorrupt(t, report.Damage[0], name, from, int64(middle.Offset))
+		if _, _, err := wal.Repair(dir, wal.WithFS(d.fs)); err != nil {
+			t.Fatalf("Repair: %v", err)
+		}
+		want := h.first(len(h.groups) - 2)
+		if !torn {
+			want.groups = append(want.groups, h.groups[len(h.groups)-1])
+		}
+		d = d.again(t)
+		if err := want.check(d); err != nil {
+			t.Fatalf("torn: %t: %v", torn, err)
+		}
+		want.mustAppend(t, d, 5)
+		closeJournal(t, d)
 	}
-	wantCorrupt(t, err, name, int64(middle)-32, int64(middle))
 }

@@ -66,7 +66,7 @@ func FuzzOpenSegment(f *testing.F) {
 		switch err := openAll(fs); {
 		case errors.Is(err, syscall.ENOSPC):
 			return // the segment is larger than the disk
-		case err == nil && report.Verdict() == wal.Damaged, err != nil && !errors.Is(err, journal.ErrCorrupt):
+		case (err != nil) != (report.Verdict() == wal.Damaged), err != nil && !errors.Is(err, journal.ErrCorrupt):
 			t.Fatalf("Open: %v; Verify: %+v", err, report)
 		}
 		if _, _, err := wal.Repair(dir, wal.WithFS(fs)); err != nil {

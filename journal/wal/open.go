@@ -21,7 +21,8 @@ func Open(dir string, config Config, opts ...Option) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		folder: folder{options: newOptions(opts), dir: dir}, config: config, closing: make(chan struct{}), sequence: 1,
+		folder: folder{options: newOptions(opts), dir: dir}, config: config, budget: &budget{config: config},
+		closing: make(chan struct{}), sequence: 1,
 	}
 	if err := j.folder.fs.MakeDir(dir); err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func Open(dir string, config Config, opts ...Option) (*Journal, error) {
 		return nil, err
 	}
 	j.lock = lock
-	j.spares = newSpares(j.folder, config.SegmentBytes, config.SpareSegments, j.roomForSpares, &j.counters.written)
+	j.spares = newSpares(j.folder, config, j.budget, &j.counters.written)
 	if err := j.recover(); err != nil {
 		close(j.spares.finished) // run was never started
 		return nil, errors.Join(err, j.release())
@@ -101,6 +102,7 @@ func (j *Journal) adopt(name string, number uint64) error {
 	}
 	if size == j.config.SegmentBytes && len(j.spares.ready) < j.config.SpareSegments {
 		j.spares.ready = append(j.spares.ready, spare{file, name})
+		j.budget.change(0, size)
 		return nil
 	}
 	return errors.Join(file.Close(), j.folder.fs.Remove(j.folder.path(name)))
@@ -122,7 +124,7 @@ func (j *Journal) load(number uint32) error {
 		s.restore(*mark)
 	}
 	j.segments = append(j.segments, s)
-	j.used += s.held
+	j.budget.change(s.held, 0)
 	if len(j.segments) == 1 {
 		return nil
 	}

@@ -35,7 +35,7 @@ type spares struct {
 	folder  folder
 	size    int64
 	want    int
-	room    func(bytes int64) error // errBudget if the segments leave no room for so many bytes of spares
+	budget  *budget
 	written *atomic.Uint64
 
 	mu       sync.Mutex // guards what follows
@@ -52,9 +52,9 @@ type spares struct {
 	finished chan struct{} // closed when run returns
 }
 
-func newSpares(f folder, size int64, want int, room func(int64) error, written *atomic.Uint64) *spares {
+func newSpares(f folder, config Config, b *budget, written *atomic.Uint64) *spares {
 	s := &spares{
-		folder: f, size: size, want: want, room: room, written: written,
+		folder: f, size: config.SegmentBytes, want: config.SpareSegments, budget: b, written: written,
 		wake: make(chan struct{}, 1), finished: make(chan struct{}),
 	}
 	s.changed = sync.NewCond(&s.mu)
@@ -82,12 +82,14 @@ func (s *spares) run() {
 func (s *spares) attempt() {
 	s.asked, s.making = false, true
 	s.last++
-	name, bytes := spareName(s.last), int64(len(s.ready)+1)*s.size
+	name := spareName(s.last)
 	s.mu.Unlock()
 	var file vfs.File
-	err := s.room(bytes)
+	err := s.budget.claim(s.size)
 	if err == nil {
-		file, err = s.make(name)
+		if file, err = s.make(name); err != nil {
+			s.budget.free(s.size)
+		}
 	}
 	s.mu.Lock()
 	if err == nil {

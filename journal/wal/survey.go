@@ -149,15 +149,16 @@ func (v *survey) findEnd(last bool) error {
 		return nil
 	}
 	var heads []uint32
-	err = v.scan.findHeads(t.end, limit, func(at uint32, _ groupHead) error {
+	err = v.scan.findHeads(t.end, limit, func(at uint32, g groupHead) error {
 		heads = append(heads, at)
+		v.end = max(v.end, min(g.synced, at)) // that far there was something, even if this group is not whole
 		return nil
 	})
 	for _, at := range heads {
 		if g, whole, err := v.wholeGroup(at, limit); err != nil {
 			return err
 		} else if whole {
-			v.end = at + groupHeadBytes + g.length
+			v.end = max(v.end, at+groupHeadBytes+g.length)
 		}
 	}
 	if !last {

@@ -8,7 +8,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -23,6 +22,7 @@ type Journal struct {
 	config Config
 	lock   io.Closer
 	spares *spares
+	budget *budget
 	torn   *journal.CorruptError // what Open cut off
 
 	appending sync.Mutex // held by Append and Close; guards what follows
@@ -37,7 +37,6 @@ type Journal struct {
 
 	mu       sync.RWMutex // guards what follows
 	segments []*segment   // in order of their numbers
-	used     int64        // the sum of what they hold
 	closed   bool
 
 	tail     atomic.Uint64 // segment number and offset of the next group's head
@@ -78,7 +77,7 @@ func (j *Journal) stats(ready int, failed bool) journal.Stats {
 	defer j.mu.RUnlock()
 	s := journal.Stats{
 		Segments:     len(j.segments) + ready,
-		Bytes:        j.used + int64(ready)*j.config.SegmentBytes,
+		Bytes:        j.budget.total(),
 		BudgetBytes:  j.config.MaxBytes,
 		Groups:       j.counters.groups.Load(),
 		Records:      j.counters.records.Load(),
@@ -92,7 +91,7 @@ func (j *Journal) stats(ready int, failed bool) journal.Stats {
 	if !j.closed && j.mustRoll(groupHeadBytes+frameBytes(1)) {
 		needed, growth = 2, j.config.SegmentBytes
 	}
-	s.Full = j.overBudget(growth, false) || ready < needed && failed
+	s.Full = !j.budget.allows(growth, false) || ready < needed && failed
 	return s
 }
 
@@ -103,32 +102,6 @@ func (j *Journal) mustRoll(size int64) bool {
 	}
 	last := j.segments[len(j.segments)-1]
 	return last.sealed || int64(last.end.Load())+size > int64(last.limit())
-}
-
-// overBudget says whether the segments, with a growth in bytes, exceed what they may hold; mu is held for reading.
-func (j *Journal) overBudget(growth int64, reserve bool) bool {
-	limit := float64(j.config.MaxBytes)
-	if !reserve {
-		limit *= j.config.HighWater
-	}
-	return j.config.MaxBytes > 0 && float64(j.used+growth) > limit
-}
-
-// roomForSpares is errBudget if so many bytes of spares do not fit beside the segments.
-func (j *Journal) roomForSpares(bytes int64) error {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	if j.overBudget(bytes, true) {
-		return fmt.Errorf("%w: %d of %d bytes", errBudget, j.used, j.config.MaxBytes)
-	}
-	return nil
-}
-
-// use changes what the segments take by so many bytes.
-func (j *Journal) use(bytes int64) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.used += bytes
 }
 
 // table returns the segments as they are now.
