@@ -2,7 +2,6 @@ package linktest
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -33,7 +33,7 @@ type Peer struct {
 
 	t      testing.TB
 	server *grpc.Server
-	config *tls.Config
+	creds  credentials.TransportCredentials
 	inbox  chan proto.Message // what was sent to it; as much as a test sends
 	kept   []proto.Message    // what of it was looked at and not taken; for one goroutine
 
@@ -41,7 +41,7 @@ type Peer struct {
 	stream remote.Remoting_ReceiveClient
 }
 
-// NewPeer listens on loopback with the identity, and ends with the test.
+// NewPeer listens on loopback with the identity, or without TLS if it is empty, and ends with the test.
 func NewPeer(t testing.TB, identity link.TLS) *Peer {
 	t.Helper()
 	return NewPeerAt(t, identity, "127.0.0.1:0")
@@ -54,8 +54,12 @@ func NewPeerAt(t testing.TB, identity link.TLS, address string) *Peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Peer{t: t, Address: listener.Addr().String(), config: configOf(t, identity), inbox: make(chan proto.Message, 4096)}
-	p.server = grpc.NewServer(grpc.Creds(credentials.NewTLS(p.config)), grpc.MaxRecvMsgSize(64<<20))
+	p := &Peer{t: t, Address: listener.Addr().String(), inbox: make(chan proto.Message, 4096)}
+	p.creds = insecure.NewCredentials()
+	if identity != (link.TLS{}) {
+		p.creds = credentials.NewTLS(configOf(t, identity))
+	}
+	p.server = grpc.NewServer(grpc.Creds(p.creds), grpc.MaxRecvMsgSize(64<<20))
 	remote.RegisterRemotingServer(p.server, &receiver{inbox: p.inbox})
 	go func() { _ = p.server.Serve(listener) }() // ends with Close
 	t.Cleanup(p.Close)
@@ -73,7 +77,7 @@ func (p *Peer) Close() {
 // Dial connects to the other end and shakes hands. It returns the error of a handshake that fails.
 func (p *Peer) Dial(address string) error {
 	p.t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(p.config)))
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(p.creds))
 	if err != nil {
 		return err
 	}
@@ -136,6 +140,11 @@ func Batch(target *actor.PID, messages ...proto.Message) *remote.RemoteMessage {
 		b.Envelopes = append(b.Envelopes, &remote.MessageEnvelope{TypeId: int32(i), MessageData: data})
 	}
 	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: b}}
+}
+
+// Header is that of an envelope.
+func Header(name, value string) *remote.MessageHeader {
+	return &remote.MessageHeader{HeaderData: map[string]string{name: value}}
 }
 
 // Next takes the next message of type M that the peer was sent; those of other types are kept.
