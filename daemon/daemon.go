@@ -19,11 +19,13 @@ import (
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/handler/remote/hub"
 	hthttp "github.com/hooktroupe/hooktroupe/http"
 	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/history"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
@@ -85,8 +87,10 @@ type daemon struct {
 	metrics   *metrics.Set
 	readiness *readiness
 	gate      *gate
+	changes   *stream.Feed
 	server    *hthttp.Server
 	troupe    *actors.Troupe
+	hub       *hub.Hub // of remote handlers; nil without any
 	cleanup   cleanup
 }
 
@@ -95,7 +99,7 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.gate = &gate{routing: routing}
+	d.gate, d.changes = &gate{routing: routing}, stream.New(0, d.clock.Now())
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
@@ -107,11 +111,14 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.startHub(); err != nil {
+		return fmt.Errorf("remote: %w", err)
+	}
 	tasks, waiting := state.Tasks(), state.Waiting()
 	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
 		Journal: opened.journal, Snapshots: opened.snapshots, Export: opened.export,
 		Handlers: routing, Routes: routing.routes, HandlerActors: d.handlerActors(), Metrics: d.metrics, Clock: d.clock,
-		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log),
+		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log), Watch: watcher(d.changes),
 	}, state)
 	if err != nil {
 		return err
@@ -169,7 +176,8 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Dashboard: page, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Health: status.Health{Ready: d.readiness.report},
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Changes: d.changes,
+			Health:  status.Health{Ready: d.readiness.report},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})

@@ -43,6 +43,19 @@ type HandlerState struct {
 	Rate        float64 `json:"rate"`
 	// Breaker is closed, half-open or open; nil where it has none.
 	Breaker *string `json:"breaker"`
+	// Members are the processes that work it, where it is remote.
+	Members []Member `json:"members"`
+}
+
+// Member is a process that works attempts of a remote handler. Times are RFC 3339.
+type Member struct {
+	Address  string `json:"address"`
+	Identity string `json:"identity"`
+	Credits  int    `json:"credits"`
+	Running  int    `json:"running"`
+	Draining bool   `json:"draining"`
+	Since    string `json:"since"`
+	Heard    string `json:"heard"`
 }
 
 // overviewBody is what the first view of the dashboard shows.

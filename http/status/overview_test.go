@@ -24,7 +24,9 @@ func (hour) Routes() []status.Route {
 
 func (hour) Handlers() []status.HandlerState {
 	open := "open"
-	return []status.HandlerState{{Name: "bot", Type: "forward", Concurrency: 2, Breaker: &open}}
+	return []status.HandlerState{{Name: "bot", Type: "forward", Concurrency: 2, Breaker: &open, Members: []status.Member{{
+		Address: "10.0.0.1:8091", Identity: "CN=worker", Credits: 8, Since: "2026-01-31T12:00:00Z", Heard: "2026-01-31T12:00:01Z",
+	}}}}
 }
 
 func TestOverviewAndRoutes(t *testing.T) {

@@ -37,6 +37,7 @@ const (
 	manySources           // GET /api/v1/sources
 	overview              // GET /api/v1/overview
 	manyRoutes            // GET /api/v1/routes
+	changes               // GET /api/v1/stream
 )
 
 const (
@@ -52,6 +53,7 @@ const (
 	sourcesPath   = "/api/v1/sources"
 	overviewPath  = "/api/v1/overview"
 	routesPath    = "/api/v1/routes"
+	streamPath    = "/api/v1/stream"
 )
 
 // Owns says whether a decoded path is the status API's, be there something or not.
@@ -88,6 +90,8 @@ func route(path string) (e endpoint, name string) {
 		return overview, ""
 	case routesPath:
 		return manyRoutes, ""
+	case streamPath:
+		return changes, ""
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},
@@ -113,6 +117,8 @@ func (e endpoint) methods() []string {
 	switch e {
 	case cancelTask, retryTask, moveTask, pauseLane, resumeLane, cancelReplay:
 		return []string{fasthttp.MethodPost}
+	case changes:
+		return []string{fasthttp.MethodGet}
 	case manyReplays:
 		return []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost}
 	default:

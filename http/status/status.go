@@ -16,6 +16,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/http/answer"
 	"github.com/hooktroupe/hooktroupe/http/problem"
+	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -88,6 +89,8 @@ type Dependencies struct {
 	// History and Routes are for the dashboard.
 	History History
 	Routes  Routes
+	// Changes is what streams tell of.
+	Changes *stream.Feed
 	// Health answers /readyz.
 	Health Health
 	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
@@ -102,6 +105,8 @@ type Dependencies struct {
 type Handler struct {
 	deps     Dependencies
 	draining atomic.Bool
+	stopped  chan struct{} // closed by Drain
+	streams  atomic.Int32  // how many are open
 }
 
 // answerTimeout bounds the wait for Tasks.
@@ -111,10 +116,14 @@ const answerTimeout = 5 * time.Second
 var openAPI []byte
 
 // New returns a Handler.
-func New(deps Dependencies) *Handler { return &Handler{deps: deps} }
+func New(deps Dependencies) *Handler { return &Handler{deps: deps, stopped: make(chan struct{})} }
 
-// Drain makes /readyz say that the daemon is stopping, whatever Health says. It is never taken back.
-func (h *Handler) Drain() { h.draining.Store(true) }
+// Drain makes /readyz say that the daemon is stopping, whatever Health says, and ends all streams. It is never taken back.
+func (h *Handler) Drain() {
+	if !h.draining.Swap(true) {
+		close(h.stopped)
+	}
+}
 
 // Handle serves one request for a path that Owns claims. Whether the sender may ask is decided before.
 func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
@@ -177,6 +186,8 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.cancelReplay(wait, ctx, name)
 	case manySources:
 		h.sources(ctx)
+	case changes:
+		h.stream(ctx)
 	case overview:
 		h.overview(wait, ctx)
 	case manyRoutes:

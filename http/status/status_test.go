@@ -24,6 +24,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
@@ -114,6 +115,8 @@ type api struct {
 	tasks   *tasks
 	lanes   lanes
 	replays replays
+	feed    *stream.Feed
+	clock   *clock.Fake
 	sources watched
 	ready   status.Readiness
 	metrics *metrics.Set
@@ -123,7 +126,8 @@ func newAPI(t *testing.T) *api {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	a := &api{t: t, tasks: &tasks{}, metrics: metrics.New(), ready: status.Readiness{Ready: true}}
+	a := &api{t: t, tasks: &tasks{}, metrics: metrics.New(), ready: status.Readiness{Ready: true},
+		feed: stream.New(300, time.Unix(1700000000, 0)), clock: clock.NewFake(time.Unix(1700000060, 0))}
 	a.Handler = status.New(status.Dependencies{
 		Tasks:   a.tasks,
 		Lanes:   &a.lanes,
@@ -133,11 +137,12 @@ func newAPI(t *testing.T) *api {
 		Sources: a,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,
-		Clock:   clock.NewFake(time.Unix(1700000060, 0)),
+		Changes: a.feed,
+		Clock:   a.clock,
 		Log:     log,
 	})
 	listener := fasthttputil.NewInmemoryListener()
-	server := &fasthttp.Server{Handler: a.serve, StreamRequestBody: true, NoDefaultServerHeader: true, NoDefaultContentType: true}
+	server := &fasthttp.Server{Handler: a.serve, Logger: log, StreamRequestBody: true, NoDefaultServerHeader: true, NoDefaultContentType: true}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	transport := &nethttp.Transport{
