@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -40,7 +41,7 @@ func newLife(op vfs.Op, nth int, fault error) *life {
 
 // steps are a life: segments begin and end, die, are recycled and rewritten; one group gets a segment of its own.
 func (l *life) steps() []func() error {
-	appends := slices.Repeat([]func() error{l.append}, 12)
+	appends := slices.Repeat([]func() error{l.append}, 8)
 	return slices.Concat(
 		[]func() error{l.open}, appends, []func() error{l.save, l.appendLarge}, appends,
 		[]func() error{l.compact, l.append, l.compact}, appends, []func() error{l.save, l.close, l.open}, appends,
@@ -217,6 +218,28 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLife: without a fault, a life has all that faults are to hit.
+func TestLife(t *testing.T) {
+	l := newLife(vfs.AnyOp, math.MaxInt, nil)
+	var s journal.Stats
+	err := l.run(func() bool {
+		if l.j != nil {
+			now := l.j.Stats()
+			s.Segments = max(s.Segments, now.Segments)
+			s.Rewritten = max(s.Rewritten, now.Rewritten)
+			s.Recycled = max(s.Recycled, now.Recycled+now.Removed)
+		}
+		return false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Segments < 4 || s.Rewritten == 0 || s.Recycled == 0 || l.saved == "" {
+		t.Errorf("%+v, snapshot %q", s, l.saved)
+	}
+	t.Logf("%d operations", l.failing.Count(vfs.AnyOp))
 }
 
 // everyNth lives with the n-th operation of a kind failing, and says whether there was one.
