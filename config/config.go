@@ -24,6 +24,7 @@ type Config struct {
 	HTTP            HTTP     `koanf:"http"`
 	Tasks           Tasks    `koanf:"tasks"`
 	Journal         Journal  `koanf:"journal"`
+	Remote          Remote   `koanf:"remote"`
 
 	Sources  map[string]Source  `koanf:"sources"`
 	Handlers map[string]Handler `koanf:"handlers"`
@@ -80,6 +81,21 @@ type Journal struct {
 	HighWater    float64 `koanf:"high_water" doc:"Part of max_bytes beyond which deliveries are refused with 507."`
 }
 
+// Remote is where handlers in other processes register, for handlers of type remote.
+type Remote struct {
+	Listen    string    `koanf:"listen" doc:"host:port at which handlers of other processes and hosts register; empty for none."`
+	Advertise string    `koanf:"advertise" doc:"host:port under which they call back; listen when empty."`
+	TLS       RemoteTLS `koanf:"tls"`
+	Insecure  bool      `koanf:"insecure" doc:"Waives TLS, where every address is a loopback one."`
+}
+
+// RemoteTLS names the files of the daemon's identity towards remote handlers.
+type RemoteTLS struct {
+	CA   string `koanf:"ca" doc:"PEM file of the authority that signs both sides."`
+	Cert string `koanf:"cert" doc:"PEM file of the daemon's certificate; read again when it changes."`
+	Key  string `koanf:"key" doc:"PEM file of its key."`
+}
+
 // Source is one sender. Its deliveries come to /webhooks/NAME.
 type Source struct {
 	Type         string   `koanf:"type" doc:"What kind of sender; the name itself when empty."`
@@ -134,13 +150,15 @@ type Generic struct {
 
 // Handler is what works tasks. Which fields apply depends on the type.
 type Handler struct {
-	Type    string   `koanf:"type" doc:"log, forward or exec."`
+	Type    string   `koanf:"type" doc:"log, forward, exec or remote."`
 	Timeout Duration `koanf:"timeout" doc:"Longest attempt; tasks.timeout when 0."`
 
 	Concurrency int     `koanf:"concurrency" doc:"Attempts of this handler at one time, of all routes; 0 for no bound but NUM_WORKERS."`
 	Rate        float64 `koanf:"rate" doc:"Attempts of this handler that start in a second; 0 for no bound."`
 	Burst       int     `koanf:"burst" doc:"How many may start at once where there is a rate."`
 	Breaker     Breaker `koanf:"breaker"`
+
+	Kind string `koanf:"kind" doc:"remote: what handlers of other processes register as; the handler's name when empty."`
 
 	URL              string            `koanf:"url" doc:"forward: where deliveries go."`
 	Headers          map[string]string `koanf:"headers" doc:"forward: headers to add; values may be references."`

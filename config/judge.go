@@ -48,6 +48,7 @@ func (j *judge) run() {
 		j.handler(name, &h)
 		c.Handlers[name] = h
 	}
+	j.remote()
 	j.routes()
 	if len(c.Sources) == 0 {
 		j.warn("sources: none is configured; nothing can be delivered")
@@ -225,8 +226,15 @@ func (j *judge) handler(name string, h *Handler) {
 		if len(h.Command) == 0 {
 			j.bad(path+".command", "type exec needs it")
 		}
+	case "remote":
+		if h.Kind == "" {
+			h.Kind = name
+		}
+		if j.config.Remote.Listen == "" {
+			j.bad(path+".type", "remote needs remote.listen")
+		}
 	default:
-		j.bad(path+".type", "%q is none of log, forward, exec", h.Type)
+		j.bad(path+".type", "%q is none of log, forward, exec, remote", h.Type)
 	}
 	j.limits(path, h.Concurrency, h.Rate, h.Burst)
 	if h.Breaker.Failures < 0 || (h.Breaker.Failures > 0) != (h.Breaker.OpenFor > 0) {
@@ -246,6 +254,19 @@ func (j *judge) handler(name string, h *Handler) {
 	}
 	for i, reference := range h.SigningKeys {
 		h.SigningKeys[i] = j.secret(fmt.Sprintf("%s.signing_keys[%d]", path, i), reference)
+	}
+}
+
+// remote checks where other processes register.
+func (j *judge) remote() {
+	r := j.config.Remote
+	given := r.TLS.CA != "" && r.TLS.Cert != "" && r.TLS.Key != ""
+	switch {
+	case r.Listen == "":
+	case r.Insecure && r.TLS != (RemoteTLS{}):
+		j.bad("remote.insecure", "goes with no tls")
+	case !r.Insecure && !given:
+		j.bad("remote.tls", "ca, cert and key are needed, or insecure: true on loopback")
 	}
 }
 

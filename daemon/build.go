@@ -94,6 +94,11 @@ func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
 		return logger.New(d.log), nil
 	case "forward":
 		return d.forward(h)
+	case "remote":
+		if err := d.remoteHub(); err != nil {
+			return nil, fmt.Errorf("remote: %w", err)
+		}
+		return d.hub.Handler(h.Kind), nil
 	case "exec":
 		inputs, err := newInputs(h)
 		if err != nil {
@@ -106,7 +111,7 @@ func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
 			Variables: inputs.names, Inputs: inputs.of,
 		})
 	default:
-		return nil, fmt.Errorf("type: %q is none of log, forward, exec", h.Type)
+		return nil, fmt.Errorf("type: %q is none of log, forward, exec, remote", h.Type)
 	}
 }
 

@@ -54,9 +54,13 @@ func (d *daemon) routing() (*routing, error) {
 		built[name] = h
 		gates[name], breaker = d.handlerGate(name)
 		c := d.config.Handlers[name]
-		r.handlers = append(r.handlers, shownHandler{
-			status.HandlerState{Name: name, Type: c.Type, Concurrency: c.Concurrency, Rate: c.Rate}, breaker,
-		})
+		shown := shownHandler{
+			HandlerState: status.HandlerState{Name: name, Type: c.Type, Concurrency: c.Concurrency, Rate: c.Rate}, breaker: breaker,
+		}
+		if c.Type == "remote" {
+			shown.members = func() []status.Member { return d.members(c.Kind) }
+		}
+		r.handlers = append(r.handlers, shown)
 	}
 	if err := r.compile(d.config.Routes); err != nil {
 		return nil, err
@@ -89,6 +93,7 @@ func (d *daemon) routing() (*routing, error) {
 type shownHandler struct {
 	status.HandlerState
 	breaker *breaker.Breaker
+	members func() []status.Member // nil unless it is remote
 }
 
 // Routes is status.Routes.
@@ -102,6 +107,10 @@ func (r *routing) Handlers() []status.HandlerState {
 		if h.breaker != nil {
 			state := h.breaker.State()
 			all[i].Breaker = &state
+		}
+		all[i].Members = []status.Member{}
+		if h.members != nil {
+			all[i].Members = append(all[i].Members, h.members()...)
 		}
 	}
 	return all

@@ -207,6 +207,9 @@ export function routes() {
           h('h2', {}, 'Handlers'),
           table('Handlers', [['Handler'], ['Type'], ['Concurrency', 'number'], ['Rate', 'number'], ['Breaker']],
             handlers.map((x) => [x.name, x.type, x.concurrency || '–', x.rate || '–', x.breaker ? status(x.breaker) : '–'])),
+          handlers.filter((x) => x.type === 'remote').map((x) => [h('h2', {}, `Members of ${x.name}`),
+            table(`Members of ${x.name}`, [['Address'], ['Identity', 'text'], ['Running', 'number'], ['Credits', 'number'], ['Last heard', 'wide']],
+              x.members.map((m) => [m.address, m.identity, m.running, m.credits, time(m.heard)]), 'No process is registered.')]),
         ],
       };
     },
