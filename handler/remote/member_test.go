@@ -36,7 +36,7 @@ func (d *daemon) take(token string, silence time.Duration) *pb.RegisterHandler {
 	d.Send(link.Member, &pb.HandlerRegistered{
 		Session: offer.GetSession(), Token: token, Silence: durationpb.New(silence),
 	})
-	for linktest.Next[*pb.RenewHandler](d.t, d.Peer).GetToken() != token { //nolint:revive // those of an earlier one
+	for linktest.Next[*pb.RenewHandler](d.t, d.Peer).GetToken() != token { // those of an earlier one
 	}
 	d.Send(link.Member, &pb.HandlerRenewed{Token: token})
 	return offer
@@ -172,7 +172,7 @@ func TestMemberWaitsForItsDaemon(t *testing.T) {
 func TestMemberLeavesAnUnhelpfulDaemon(t *testing.T) {
 	d, p, _ := withMember(t, 1, time.Minute)
 	p.signal(syscall.SIGTERM)
-	for !linktest.Next[*pb.WithdrawHandler](t, d.Peer).GetFinal() { //nolint:revive // what comes before does not matter
+	for !linktest.Next[*pb.WithdrawHandler](t, d.Peer).GetFinal() {
 	}
 	p.exits(0)
 }

@@ -167,9 +167,9 @@ func (p *process) signal(s os.Signal) {
 func (p *process) exits(code int) {
 	p.t.Helper()
 	select {
-	case <-p.exit:
+	case err := <-p.exit:
 		if got := p.command.ProcessState.ExitCode(); got != code {
-			p.t.Errorf("exit code %d, want %d", got, code)
+			p.t.Errorf("ended with %v, exit code %d; want %d", err, got, code)
 		}
 	case <-time.After(linktest.Bound):
 		p.t.Fatal("the member did not end")

@@ -16,7 +16,7 @@ func Alone(t *testing.T) bool {
 	if os.Getenv(aloneVariable) == t.Name() {
 		return false
 	}
-	command := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v") // #nosec G204 -- itself
+	command := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v") // #nosec G204 G702 -- itself
 	command.Env = append(os.Environ(), aloneVariable+"="+t.Name())
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, output)
