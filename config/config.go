@@ -42,6 +42,7 @@ type HTTP struct {
 	Listen              string   `koanf:"listen" doc:"host:port for deliveries and, without admin_listen, for everything else."`
 	AdminListen         string   `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
 	AdminTokens         []string `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
+	Tokens              []Token  `koanf:"tokens" doc:"Bearer tokens that are kept as hashes, each with its scope, as hooktroupe token prints them: {name, hash, scope}."`
 	AllowedHosts        []string `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
 	ClientAddress       string   `koanf:"client_address" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
 	TrustedProxies      []string `koanf:"trusted_proxies" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
@@ -56,6 +57,13 @@ type HTTP struct {
 	WriteTimeout        Duration `koanf:"write_timeout" doc:"Longest sending of one response."`
 	IdleTimeout         Duration `koanf:"idle_timeout" doc:"Longest wait for the next request of a connection."`
 	DrainDelay          Duration `koanf:"drain_delay" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
+}
+
+// Token is a bearer token of which only the hash is known.
+type Token struct {
+	Name  string `koanf:"name" doc:"Written to the audit; unique."`
+	Hash  string `koanf:"hash" doc:"sha256: and 64 hex digits."`
+	Scope string `koanf:"scope" doc:"read, operate or admin."`
 }
 
 // TLS names the files of the listeners' certificate.

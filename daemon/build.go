@@ -208,6 +208,9 @@ func (d *daemon) httpConfig() hthttp.Config {
 		digest := sha256.Sum256([]byte(token))
 		c.AdminTokens = append(c.AdminTokens, hex.EncodeToString(digest[:]))
 	}
+	for _, t := range h.Tokens {
+		c.Tokens = append(c.Tokens, hthttp.Token{Name: t.Name, Hash: t.Hash, Scope: t.Scope})
+	}
 	return c
 }
 

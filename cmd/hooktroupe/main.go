@@ -12,6 +12,7 @@
 //	hooktroupe verify --source github    say why a captured delivery is accepted, or why not
 //	hooktroupe sources [TYPE]            list the types of sources with what each needs
 //	hooktroupe import-hooks FILE         make a configuration of a hooks file of adnanh/webhook
+//	hooktroupe token                     make a bearer token for the status API
 //	hooktroupe version
 //
 // Data goes to standard output, everything else to standard error. Exit codes:
@@ -103,7 +104,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
-		newImportHooks(t), newVersion(t))
+		newImportHooks(t), newToken(t), newVersion(t))
 	return root
 }
 

@@ -109,7 +109,7 @@ func TestStreamOfTheWholeProcess(t *testing.T) {
 	if d.Stop() != 0 {
 		t.Error("did not end in order")
 	}
-	for range events { //nolint:revive // it ends with the daemon
+	for range events {
 	}
 	d.Start()
 	next(t, follow(t, d, firstID), "reset")
