@@ -1,7 +1,7 @@
 include tools.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-needs check bench generate fuzz cover clean \
+.PHONY: help run build test test-needs check bench bench-go generate fuzz cover clean \
 	check-generate check-format check-lint check-proto check-modules
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -52,7 +52,11 @@ check-proto: $(BUF)
 check-lint: $(GOLANGCI_LINT)
 	$(BIN)/golangci-lint run --allow-parallel-runners ./...
 
-bench: ## run every benchmark once, with allocations
+BENCH ?=
+bench: ## measure the daemon beside its ceilings; BENCH=-short for a smoke run
+	go run ./bench $(BENCH)
+
+bench-go: ## run every Go benchmark once, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
 generate: $(BUF) $(PROTOC_GEN_GO) ## generate messages/ from proto/

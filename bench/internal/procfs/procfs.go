@@ -1,5 +1,5 @@
-// Package procfs reads what Linux counts about a process: its processor time, its memory, and what it caused to be
-// written. The parsers take the files' text and are separate from reading them.
+// Package procfs reads what Linux counts: of a process its processor time and its memory, of a disk what was written to
+// it. The parsers take the files' text and are separate from reading them.
 package procfs
 
 import (
@@ -45,15 +45,6 @@ func (p Process) Memory() (Memory, error) {
 	return ParseStatus(text)
 }
 
-// Written is how many bytes it caused to be sent to the disk, in whole pages, each as often as it was made dirty.
-func (p Process) Written() (int64, error) {
-	text, err := p.read("io")
-	if err != nil {
-		return 0, err
-	}
-	return ParseIO(text)
-}
-
 func (p Process) read(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join("/proc", strconv.Itoa(int(p)), name))
 }
@@ -94,9 +85,6 @@ func ParseStatus(text []byte) (Memory, error) {
 	return Memory{Resident: resident << 10, Peak: peak << 10}, nil
 }
 
-// ParseIO returns write_bytes from the text of /proc/PID/io.
-func ParseIO(text []byte) (int64, error) { return number(text, "write_bytes", "") }
-
 // number finds the line "name: value unit".
 func number(text []byte, name, unit string) (int64, error) {
 	for line := range bytes.Lines(text) {
@@ -104,10 +92,7 @@ func number(text []byte, name, unit string) (int64, error) {
 		if !found || string(key) != name {
 			continue
 		}
-		value := bytes.TrimSpace(rest)
-		if unit != "" {
-			value = bytes.TrimSpace(bytes.TrimSuffix(value, []byte(unit)))
-		}
+		value := bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(unit)))
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil || n < 0 || n > 1<<50 {
 			return 0, fmt.Errorf("%s is %q: %w", name, bytes.TrimSpace(rest), ErrFormat)

@@ -22,15 +22,6 @@ VmRSS:	   15564 kB
 RssAnon:	    8192 kB
 `
 
-const ioText = `rchar: 9000
-wchar: 7000
-syscr: 12
-syscw: 10
-read_bytes: 4096
-write_bytes: 1048576
-cancelled_write_bytes: 512
-`
-
 func TestParseStat(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -72,24 +63,6 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-func TestParseIO(t *testing.T) {
-	for _, c := range []struct {
-		name, text string
-		want       int64
-		wrong      bool
-	}{
-		{"write_bytes, not cancelled_write_bytes", ioText, 1 << 20, false},
-		{"only the cancelled ones", "cancelled_write_bytes: 512\n", 0, true},
-		{"negative", "write_bytes: -1\n", 0, true},
-		{"empty", "", 0, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := procfs.ParseIO([]byte(c.text))
-			judge(t, got, c.want, err, c.wrong)
-		})
-	}
-}
-
 // judge compares a result, or its absence: every error of a parser is an ErrFormat.
 func judge[V comparable](t *testing.T, got, want V, err error, wrong bool) {
 	t.Helper()
@@ -126,17 +99,13 @@ func TestThisProcess(t *testing.T) {
 	if err != nil || memory.Resident < 1<<20 || memory.Peak < memory.Resident {
 		t.Errorf("memory %+v, %v", memory, err)
 	}
-	if written, err := self.Written(); err != nil || written < 0 {
-		t.Errorf("written %d, %v", written, err)
-	}
 }
 
 func TestNoSuchProcess(t *testing.T) {
 	nobody := procfs.Process(-1)
 	_, cpu := nobody.CPU()
 	_, memory := nobody.Memory()
-	_, written := nobody.Written()
-	for name, err := range map[string]error{"CPU": cpu, "Memory": memory, "Written": written} {
+	for name, err := range map[string]error{"CPU": cpu, "Memory": memory} {
 		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v, want ErrNotExist", name, err)
 		}
@@ -144,7 +113,7 @@ func TestNoSuchProcess(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{stat, status, ioText, "", ")", "1 () ", "VmRSS: kB\nVmHWM:"} {
+	for _, text := range []string{stat, status, "", ")", "1 () ", "VmRSS: kB\nVmHWM:"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -153,9 +122,6 @@ func FuzzParse(f *testing.F) {
 		}
 		if m, err := procfs.ParseStatus(text); m.Resident < 0 || m.Peak < 0 || err != nil && m != (procfs.Memory{}) {
 			t.Errorf("status: %+v, %v", m, err)
-		}
-		if n, err := procfs.ParseIO(text); n < 0 || err != nil && n != 0 {
-			t.Errorf("io: %d, %v", n, err)
 		}
 	})
 }
