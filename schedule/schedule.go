@@ -179,7 +179,9 @@ func (s *Scheduler) Remove(h uint32) {
 }
 
 // Waits says whether a task waits in a lane.
-func (s *Scheduler) Waits(h uint32) bool { return int(h) < len(s.members) && s.members[h].state != absent }
+func (s *Scheduler) Waits(h uint32) bool {
+	return int(h) < len(s.members) && s.members[h].state != absent
+}
 
 // Move puts a waiting task to the front of its lane, where it need not wait for a due time, or to its back, where it is
 // not due before due; zero for no due time. It says whether the task waited.
