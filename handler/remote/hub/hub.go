@@ -27,8 +27,7 @@ const retryLater = 5 * time.Second
 var (
 	// ErrNoMember means that no member of the kind is registered, nor came within Config.Patience. The task is tried again.
 	ErrNoMember = errors.New("no member of this kind is registered")
-	// ErrNotRunning means that the hub was not started, or is stopped. Where an attempt was under way, the error wraps
-	// handler.ErrLost too.
+	// ErrNotRunning means that the hub was not started, or is stopped. The error wraps handler.ErrLost too.
 	ErrNotRunning = errors.New("the hub of remote handlers does not run")
 )
 
@@ -177,7 +176,7 @@ func (h *Hub) handle(ctx context.Context, kind string, t *handler.Task) ([]byte,
 	}
 	r := h.live.Load()
 	if r == nil {
-		return nil, ErrNotRunning
+		return nil, fmt.Errorf("%w: %w", handler.ErrLost, ErrNotRunning)
 	}
 	a := &attempt{kind: kind, task: encode(t), outcome: make(chan outcome, 1)}
 	a.deadline, _ = ctx.Deadline()
