@@ -21,6 +21,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/handler/remote/hub"
 	hthttp "github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/audit"
 	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/history"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
@@ -176,7 +177,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Dashboard: page, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Changes: d.changes,
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Changes: d.changes, Audit: audit.New(d.log),
 			Health:  status.Health{Ready: d.readiness.report},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),

@@ -17,6 +17,7 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/hooktroupe/hooktroupe/http"
+	"github.com/hooktroupe/hooktroupe/http/audit"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -113,6 +114,7 @@ func newDaemon(t *testing.T, cfg http.Config, entries ...ingress.Entry) *daemon 
 	d.Server, err = http.New(cfg, http.Dependencies{
 		Ingress: in,
 		Status: status.New(status.Dependencies{
+			Audit:  audit.New(log),
 			Tasks:  noTasks{},
 			Health: status.Health{Ready: func() status.Readiness { return status.Readiness{Ready: true} }},
 			Clock:  d.clock, Metrics: d.metrics, Log: log,

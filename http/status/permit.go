@@ -7,11 +7,14 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
-// scope is what an endpoint takes: nothing for probes, reading for questions, more for what changes something.
+// scope is what an endpoint takes: nothing for probes, reading for questions, more for what changes something and for who
+// changed what.
 func (e endpoint) scope(command bool) auth.Scope {
 	switch {
 	case e == liveness || e == readiness:
 		return auth.None
+	case e == auditTrail:
+		return auth.Admin
 	case command:
 		return auth.Operate
 	default:

@@ -38,6 +38,7 @@ const (
 	overview              // GET /api/v1/overview
 	manyRoutes            // GET /api/v1/routes
 	changes               // GET /api/v1/stream
+	auditTrail            // GET /api/v1/audit
 )
 
 const (
@@ -54,6 +55,7 @@ const (
 	overviewPath  = "/api/v1/overview"
 	routesPath    = "/api/v1/routes"
 	streamPath    = "/api/v1/stream"
+	auditPath     = "/api/v1/audit"
 )
 
 // Owns says whether a decoded path is the status API's, be there something or not.
@@ -92,6 +94,8 @@ func route(path string) (e endpoint, name string) {
 		return manyRoutes, ""
 	case streamPath:
 		return changes, ""
+	case auditPath:
+		return auditTrail, ""
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},

@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/hooktroupe/hooktroupe/http/answer"
+	"github.com/hooktroupe/hooktroupe/http/audit"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -91,6 +92,8 @@ type Dependencies struct {
 	Routes  Routes
 	// Changes is what streams tell of.
 	Changes *stream.Feed
+	// Audit gets every command.
+	Audit *audit.Trail
 	// Health answers /readyz.
 	Health Health
 	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
@@ -132,9 +135,19 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 		problem.Write(ctx, problem.NotFound, "", 0)
 		return
 	}
-	if !allow(ctx, endpoint) || !permit(ctx, endpoint) {
+	if !allow(ctx, endpoint) {
 		return
 	}
+	if permit(ctx, endpoint) {
+		h.answer(ctx, endpoint, id)
+	}
+	if ctx.IsPost() {
+		h.record(ctx, endpoint, id)
+	}
+}
+
+// answer serves what concerns the daemon and tasks.
+func (h *Handler) answer(ctx *fasthttp.RequestCtx, endpoint endpoint, id string) {
 	wait, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	switch endpoint {
@@ -188,6 +201,8 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.sources(ctx)
 	case changes:
 		h.stream(ctx)
+	case auditTrail:
+		h.audit(ctx)
 	case overview:
 		h.overview(wait, ctx)
 	case manyRoutes:

@@ -21,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
 
+	"github.com/hooktroupe/hooktroupe/http/audit"
 	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/status"
@@ -138,6 +139,7 @@ func newAPI(t *testing.T) *api {
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,
 		Changes: a.feed,
+		Audit:   audit.New(log),
 		Clock:   a.clock,
 		Log:     log,
 	})
@@ -435,7 +437,7 @@ func FuzzPath(f *testing.F) {
 	h := status.New(status.Dependencies{
 		Tasks:   &tasks{},
 		Health:  status.Health{Ready: func() status.Readiness { return status.Readiness{} }},
-		Metrics: metrics.New(), Clock: clock.NewFake(time.Unix(0, 0)), Log: log,
+		Metrics: metrics.New(), Clock: clock.NewFake(time.Unix(0, 0)), Log: log, Audit: audit.New(log),
 	})
 	f.Fuzz(func(t *testing.T, method, path string) {
 		if !strings.HasPrefix(path, "/") {

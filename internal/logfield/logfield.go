@@ -33,6 +33,15 @@ const (
 	Index      = "index"               // a place in the journal
 )
 
+// Who gave a command to the status API, and which.
+const (
+	Audit      = "audit"      // the command, one of a closed set: every entry with it is a record of the audit
+	UserName   = "user.name"  // the name of the token
+	UserScope  = "user.scope" // read, operate or admin
+	Target     = "target"     // the task, key or replay that the command is about
+	Parameters = "parameters" // of the query, bounded and escaped
+)
+
 // What the wire said.
 const (
 	Address       = "address"        // one that the daemon listens on or calls
