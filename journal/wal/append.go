@@ -11,7 +11,7 @@ import (
 // keepBytes is the largest buffer that is kept from one group to the next.
 const keepBytes = 16 << 20
 
-// Append is one write and, with opts.Sync, one fdatasync; where a new segment begins, four syncs more, and one for what
+// Append is one write and, with opts.Sync, one fdatasync; where a new segment begins, three syncs more, and one for what
 // earlier groups left unsynced.
 func (j *Journal) Append(
 	dst []journal.Position, group []journal.Entry, opts journal.Options,
