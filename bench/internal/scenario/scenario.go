@@ -63,6 +63,7 @@ func all() []scenario {
 		{"waiting", 3 * gigabyte, waiting},
 		{"gap", 4 * gigabyte, gap},
 		{"depth", 4 * gigabyte, depth},
+		{"lanes", gigabyte, lanes},
 	}
 }
 

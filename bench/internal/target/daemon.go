@@ -5,6 +5,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,11 @@ const (
 	Pinning = "issues"
 	// Blocking ones keep a worker busy until the process ends; behind as many as there are workers, every task waits.
 	Blocking = "pull_request"
+	// Serial ones are completed at once, one at a time for each repository; Unordered ones, by the same handler, are not held.
+	Serial    = "create"
+	Unordered = "delete"
+	// Sleeping ones run a program that sleeps for an hour.
+	Sleeping = "fork"
 )
 
 // Settings are what differs between the daemons that are measured. Everything else is the default.
@@ -59,10 +65,14 @@ handlers:
   sink: {type: log}
   later: {type: forward, url: "http://{{.Sink}}/later"}
   never: {type: forward, url: "http://{{.Sink}}/never", timeout: 24h}
+  sleep: {type: exec, command: [sleep, "3600"], timeout: 24h}
 routes:
   - {source: github, event: push, handler: sink}
   - {source: github, event: issues, handler: later}
   - {source: github, event: pull_request, handler: never}
+  - {source: github, event: create, handler: sink, policy: serial}
+  - {source: github, event: delete, handler: sink}
+  - {source: github, event: fork, handler: sleep}
 `))
 
 // Daemon is a daemon that runs.
@@ -112,6 +122,40 @@ func StartDaemon(ctx context.Context, program, folder string, sink *Sink, s Sett
 		return nil, fmt.Errorf("the daemon does not get ready: %w", err)
 	}
 	return d, nil
+}
+
+// Newest returns the ID of the task that was accepted last.
+func (d *Daemon) Newest(ctx context.Context) (string, error) {
+	var text bytes.Buffer
+	if _, err := d.get(ctx, "/api/v1/webhook_statuses?limit=1", &text); err != nil {
+		return "", err
+	}
+	var page struct {
+		Webhooks []struct {
+			ID string `json:"webhook_id"`
+		} `json:"webhooks"`
+	}
+	if err := json.Unmarshal(text.Bytes(), &page); err != nil || len(page.Webhooks) == 0 {
+		return "", fmt.Errorf("no task is listed: %.100s", text.Bytes())
+	}
+	return page.Webhooks[0].ID, nil
+}
+
+// Cancel ends a task.
+func (d *Daemon) Cancel(ctx context.Context, id string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.Address+"/api/v1/tasks/"+id+"/cancel", http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := d.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("cancel: %s", response.Status)
+	}
+	return nil
 }
 
 // ready asks /readyz. A connection that fails is a no.
