@@ -59,7 +59,12 @@ func enlist(t *testing.T, daemon string) *member {
 			Daemon: daemon, Listen: "127.0.0.1:0", Kind: "review", Credits: 2, Insecure: true, Handler: handler.Func(m.handle),
 		})
 	}()
-	t.Cleanup(func() { stop(); <-m.done })
+	t.Cleanup(func() {
+		stop()
+		if err := <-m.done; err != nil {
+			t.Errorf("the member ended with %v", err)
+		}
+	})
 	return m
 }
 
