@@ -216,17 +216,22 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, int
 		return err
 	}
 	if code >= 300 {
-		p := &Problem{}
-		if json.Unmarshal(content, p) != nil || p.Title == "" {
-			p.Title = http.StatusText(code)
-		}
-		p.Status = code
-		return p
+		return problemOf(code, content)
 	}
 	if err := json.Unmarshal(content, into); err != nil {
 		return fmt.Errorf("the answer of %s is not what the API promises: %w", path, err)
 	}
 	return nil
+}
+
+// problemOf reads a refusal.
+func problemOf(code int, content []byte) *Problem {
+	p := &Problem{}
+	if json.Unmarshal(content, p) != nil || p.Title == "" {
+		p.Title = http.StatusText(code)
+	}
+	p.Status = code
+	return p
 }
 
 func (c *Client) exchange(request *http.Request) (int, []byte, error) {

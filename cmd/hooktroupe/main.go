@@ -3,7 +3,8 @@
 //	hooktroupe serve                     run the daemon; without a configuration file, a demo on loopback
 //	hooktroupe send --source github      send a signed sample delivery, as the forge would
 //	hooktroupe status ID                 show one task
-//	hooktroupe tasks list|show|retry|cancel|move
+//	hooktroupe tasks list|tail|show|export|retry|cancel|move
+//	hooktroupe listen --forward URL      forward what a daemon receives to this machine
 //	hooktroupe lanes list|show|pause|resume
 //	hooktroupe replay                    run dead letters again
 //	hooktroupe route --source github     say where a delivery would go, and why
@@ -104,7 +105,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
-		newImportHooks(t), newToken(t), newVersion(t))
+		newImportHooks(t), newListen(t), newToken(t), newVersion(t))
 	return root
 }
 

@@ -73,6 +73,8 @@ func standIn(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "Too many tasks wait")
 	case "/api/v1/webhook_status/" + taskID, "/api/v1/tasks/" + taskID + "/retry", "/api/v1/tasks/" + taskID + "/move":
 		_, _ = io.WriteString(w, taskJSON)
+	case "/api/v1/tasks", "/api/v1/tasks/" + taskID, "/api/v1/stream", "/near-by":
+		standInForTasks(w, r, string(body))
 	case "/api/v1/webhook_statuses":
 		_, _ = io.WriteString(w, `{"webhooks":[`+taskJSON+`],"count":1,"next":"`+taskID+`"}`)
 	default:

@@ -115,31 +115,35 @@ func newStatus(t *terminal) *cobra.Command {
 func newTasks(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tasks",
-		Short: "List tasks, show, cancel, retry or move one",
+		Short: "List or follow tasks; show, export, cancel, retry or move one",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("tasks needs list, show, cancel, retry or move (see hooktroupe tasks --help)")}
+			return &usageError{errors.New("tasks needs list, tail, show, export, cancel, retry or move (see hooktroupe tasks --help)")}
 		},
 	}
 	show := newStatus(t)
 	show.Use = "show ID"
-	c.AddCommand(newTasksList(t), show, newTasksCancel(t), newTasksRetry(t), newTasksMove(t))
+	c.AddCommand(newTasksList(t), newTasksTail(t), show, newTasksExport(t), newTasksCancel(t), newTasksRetry(t), newTasksMove(t))
 	return c
 }
 
 func newTasksList(t *terminal) *cobra.Command {
 	var s server
-	var q client.Query
+	var q client.TaskQuery
+	var from, until string
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List tasks, the newest first",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := errors.Join(parseTime(from, &q.From), parseTime(until, &q.Until)); err != nil {
+				return err
+			}
 			api, err := s.client(t)
 			if err != nil {
 				return err
 			}
-			page, err := api.List(c.Context(), q)
+			page, err := api.Tasks(c.Context(), q)
 			if err != nil {
 				return err
 			}
@@ -150,25 +154,37 @@ func newTasksList(t *terminal) *cobra.Command {
 		},
 	}
 	s.add(c, t)
+	addSelection(c, &q.Selection)
 	f := c.Flags()
-	f.StringSliceVar(&q.Statuses, "status", nil, "only these: queued, processing, completed, failed, retrying, cancelled")
-	f.StringVar(&q.Source, "source", "", "only those of this source")
-	f.StringVar(&q.Event, "event", "", "only those of this event type")
-	f.StringVar(&q.Key, "key", "", "only those of this ordering key")
-	f.StringVar(&q.Route, "route", "", "only those of this route")
+	f.StringSliceVar(&q.Statuses, "status", nil, "only these: queued, processing, completed, failed, retrying, cancelled, superseded")
+	f.BoolVar(&q.DeadLetters, "dead-letters", false, "only those that failed")
 	f.StringVar(&q.Error, "error", "", "only those in whose error this text occurs")
+	f.StringVar(&from, "from", "", "only those accepted then or later (RFC 3339)")
+	f.StringVar(&until, "until", "", "only those accepted before then (RFC 3339)")
+	f.DurationVar(&q.MinAge, "min-age", 0, "only those accepted so long ago, at least")
 	f.StringVar(&q.After, "after", "", "continue after this task")
 	f.IntVar(&q.Limit, "limit", 20, "how many, up to 1000")
 	return c
 }
 
-func printTable(t *terminal, page *client.Page) error {
+// parseTime reads the time of a flag; an empty text leaves it alone.
+func parseTime(text string, target *time.Time) (err error) {
+	if text == "" {
+		return nil
+	}
+	if *target, err = time.Parse(time.RFC3339, text); err != nil {
+		return &usageError{fmt.Errorf("%q is not a time such as 2026-01-31T12:00:00Z", text)}
+	}
+	return nil
+}
+
+func printTable(t *terminal, page *client.TaskPage) error {
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tSTATUS\tSOURCE\tEVENT\tATTEMPTS\tCREATED")
 	for i := range page.Tasks {
 		task := &page.Tasks[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", task.WebhookID, task.Status, task.Source,
-			logging.Clean(task.EventType, 64), task.Attempts, clockTime(task.CreatedAt))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", task.ID, task.Status, task.Source,
+			logging.Clean(task.Event, 64), task.Attempts, stamp(task.CreatedAt))
 	}
 	if err := w.Flush(); err != nil {
 		return err
