@@ -1,7 +1,7 @@
 include tools.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-needs check bench bench-go generate fuzz cover clean \
+.PHONY: help run build man test test-needs check bench bench-go generate fuzz cover clean \
 	check-generate check-format check-lint check-proto check-modules
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -16,6 +16,9 @@ run: build ## build, and start the daemon: a demo unless ./hooktroupe.yaml exist
 
 build: ## build bin/hooktroupe, static and reproducible
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hooktroupe ./cmd/hooktroupe
+
+man: build ## write the manual pages to bin/man
+	@bin/hooktroupe man bin/man
 
 test: test-needs ## install what the tests need, and run all of them with the race detector
 	go test -race -shuffle=on -timeout 20m ./...

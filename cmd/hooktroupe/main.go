@@ -14,6 +14,7 @@
 //	hooktroupe sources [TYPE]            list the types of sources with what each needs
 //	hooktroupe import-hooks FILE         make a configuration of a hooks file of adnanh/webhook
 //	hooktroupe token                     make a bearer token for the status API
+//	hooktroupe completion SHELL|man DIR   write completions and manual pages
 //	hooktroupe version
 //
 // Data goes to standard output, everything else to standard error. Exit codes:
@@ -105,7 +106,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
-		newImportHooks(t), newListen(t), newToken(t), newVersion(t))
+		newImportHooks(t), newListen(t), newToken(t), newMan(t), newVersion(t))
 	return root
 }
 
