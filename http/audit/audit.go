@@ -26,7 +26,7 @@ type Record struct {
 	Action string
 	// Target is the task, key or replay that it is about; empty for none.
 	Target string
-	// Parameters are those of the query, as they came; printable ASCII, up to 512 bytes.
+	// Parameters are those that the command knows, such as reason=…; printable ASCII, up to 512 bytes.
 	Parameters string
 	// Status is that of the answer; below 300 the command was obeyed.
 	Status int

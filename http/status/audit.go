@@ -40,8 +40,19 @@ func (h *Handler) record(ctx *fasthttp.RequestCtx, e endpoint, target string) {
 	}
 	h.deps.Audit.Add(audit.Record{
 		At: h.deps.Clock.Now(), Who: auth.Of(ctx), Client: ctx.RemoteAddr().String(), Action: actions[e],
-		Target: printable(target), Parameters: printable(string(ctx.URI().QueryString())), Status: ctx.Response.StatusCode(),
+		Target: printable(target), Parameters: printable(parameters(ctx.QueryArgs())), Status: ctx.Response.StatusCode(),
 	})
+}
+
+// parameters are those that commands know, and nothing else that a query may hold.
+func parameters(args *fasthttp.Args) string {
+	var given []string
+	for _, name := range []string{"reason", "route", "to"} {
+		if value := args.Peek(name); len(value) > 0 {
+			given = append(given, name+"="+string(value))
+		}
+	}
+	return strings.Join(given, " ")
 }
 
 // printable is a bounded text without what terminals or logs would act on.

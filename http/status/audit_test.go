@@ -9,7 +9,7 @@ import (
 func TestAudit(t *testing.T) {
 	a := newAPI(t)
 	a.call("POST", "/api/v1/tasks/0190-a/cancel?reason=too+late", 200)
-	a.call("POST", "/api/v1/tasks/0190-b/retry", 409)
+	a.call("POST", "/api/v1/tasks/0190-b/retry?access_token=never-kept", 409)
 	a.call("POST", "/api/v1/lanes/r%231/pause?route=reviews", 200)
 	a.call("POST", "/api/v1/replays", 202, `{}`)
 	a.as("read", "POST", "/api/v1/tasks/0190-a/retry")
@@ -20,7 +20,7 @@ func TestAudit(t *testing.T) {
 	want := []string{
 		"tester read task.retry 0190-a  403", "tester admin replay.start 7  202",
 		"tester admin lane.pause r#1 route=reviews 200", "tester admin task.retry 0190-b  409",
-		"tester admin task.cancel 0190-a reason=too+late 200",
+		"tester admin task.cancel 0190-a reason=too late 200",
 	}
 	var lines []string
 	for _, r := range got.Records {

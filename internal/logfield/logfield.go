@@ -39,7 +39,7 @@ const (
 	UserName   = "user.name"  // the name of the token
 	UserScope  = "user.scope" // read, operate or admin
 	Target     = "target"     // the task, key or replay that the command is about
-	Parameters = "parameters" // of the query, bounded and escaped
+	Parameters = "parameters" // those that the command knows, bounded and escaped
 )
 
 // What the wire said.
