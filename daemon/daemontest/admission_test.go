@@ -90,7 +90,7 @@ func TestAMistakenAdmissionIsRefusedAtLoad(t *testing.T) {
 		{", trusted_proxies: [127.0.0.1]", "", "hooktroupe.yaml:3: http.client_address: nobody is believed"},
 	} {
 		d := daemontest.New(t, strings.Replace(admission, c.from, c.to, 1))
-		d.Env = []string{"TEST_SECRET=" + secret}
+		d.Env = secrets()
 		d.Run()
 		if code := d.Wait(); code == 0 || !strings.Contains(d.Log(), c.want) {
 			t.Errorf("exit code %d, want %q in\n%s", code, c.want, d.Log())

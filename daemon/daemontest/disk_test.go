@@ -20,7 +20,7 @@ import (
 func TestFullDiskRefusesAndComesBackByItself(t *testing.T) {
 	sink := daemontest.NewSink(t)
 	d := daemontest.New(t, configuration(sink.URL)+"\njournal: {segment_bytes: 1MiB}\n")
-	d.Env = []string{"TEST_SECRET=" + secret}
+	d.Env = secrets()
 	data := filepath.Join(d.Folder, "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)

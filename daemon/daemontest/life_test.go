@@ -188,7 +188,7 @@ func TestSIGTERMDrainsSnapshotsAndExitsZero(t *testing.T) {
 func TestSeedSnapshotLoadsAndItsUnfinishedTasksRun(t *testing.T) {
 	sink := daemontest.NewSink(t)
 	d := daemontest.New(t, configuration(sink.URL))
-	d.Env = []string{"TEST_SECRET=" + secret}
+	d.Env = secrets()
 	const unfinished, finished = "5f0c9d1e-3b7a-4a54-9d3c-0a3d5c1b2e4f", "6a1d0e2f-4c8b-4b65-8e4d-1b4e6d2c3f50"
 	seed := fmt.Sprintf(`{
   %q: {"webhook_id": %q, "source": "github", "event_type": "pull_request", "payload": {"action": "opened", "number": 7},

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/hooktroupe/hooktroupe/daemon/daemontest"
 	"github.com/hooktroupe/hooktroupe/handler"
@@ -53,10 +56,12 @@ func (m *member) handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 func enlist(t *testing.T, daemon string) *member {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
 	m := &member{stop: stop, done: make(chan error, 1), stopped: make(chan time.Time, 10)}
 	go func() {
 		m.done <- remote.Serve(ctx, remote.Config{
-			Daemon: daemon, Listen: "127.0.0.1:0", Kind: "review", Credits: 2, Insecure: true, Handler: handler.Func(m.handle),
+			Daemon: daemon, Listen: "127.0.0.1:0", Kind: "review", Credits: 2, Insecure: true, Handler: handler.Func(m.handle), Log: quiet,
 		})
 	}()
 	t.Cleanup(func() {

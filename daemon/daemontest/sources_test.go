@@ -77,10 +77,15 @@ routes:
 `, user, sink)
 }
 
+// secrets are the variables that the configuration refers to.
+func secrets() []string {
+	return []string{"TEST_SECRET=" + secret, "TEST_STANDARD_SECRET=" + standardSecret}
+}
+
 func start(t *testing.T, yaml string) *daemontest.Daemon {
 	t.Helper()
 	d := daemontest.New(t, yaml)
-	d.Env = []string{"TEST_SECRET=" + secret, "TEST_STANDARD_SECRET=" + standardSecret}
+	d.Env = secrets()
 	d.Start()
 	return d
 }
