@@ -41,6 +41,8 @@ type Options struct {
 	Version, Revision string
 	// Bindings are handlers of an embedding program, beside those of the configuration.
 	Bindings []Binding
+	// Reload brings configurations whose sources are to be taken over while the daemon runs; nil for none.
+	Reload <-chan *config.Config
 	// Ready is called once, when the first delivery may come; nil for nobody.
 	Ready func(Info)
 	// Progress is called now and then while the state is recovered; nil for nobody.
@@ -89,6 +91,7 @@ type daemon struct {
 	readiness *readiness
 	gate      *gate
 	changes   *stream.Feed
+	ingress   *ingress.Ingress
 	server    *hthttp.Server
 	troupe    *actors.Troupe
 	hub       *hub.Hub // of remote handlers; nil without any
@@ -168,6 +171,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
+	d.ingress = in
 	page, err := dashboard.New()
 	if err != nil {
 		return err
@@ -213,18 +217,22 @@ func (d *daemon) recover(s *storage) (*actors.State, error) {
 // wait blocks until the daemon is to stop: nil when it was asked to, an error when something failed that cannot be
 // repaired while the process lives.
 func (d *daemon) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		d.log.Info("stopping")
-		d.readiness.set(stateDraining, "the daemon is stopping")
-		return nil
-	case err := <-d.troupe.Failed():
-		d.readiness.set(stateFailed, "storage failed")
-		d.log.WithError(err).Error("the journal or an actor failed; the process ends, and the next start recovers")
-		return err
-	case err := <-d.server.Failed():
-		d.readiness.set(stateFailed, "a listener failed")
-		return err
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("stopping")
+			d.readiness.set(stateDraining, "the daemon is stopping")
+			return nil
+		case err := <-d.troupe.Failed():
+			d.readiness.set(stateFailed, "storage failed")
+			d.log.WithError(err).Error("the journal or an actor failed; the process ends, and the next start recovers")
+			return err
+		case err := <-d.server.Failed():
+			d.readiness.set(stateFailed, "a listener failed")
+			return err
+		case cfg := <-d.options.Reload:
+			d.reload(cfg)
+		}
 	}
 }
 

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/sirupsen/logrus"
@@ -67,6 +70,10 @@ func serve(c *cobra.Command, t *terminal) error {
 		log.Warn(warning)
 	}
 	return daemon.Run(c.Context(), cfg, daemon.Options{
+		Reload: reloads(c.Context(), func() (*config.Config, error) {
+			next, _, _, err := load(c.Flags(), t.environ)
+			return next, err
+		}, log),
 		Logger: log, Version: version, Revision: revision, Progress: progress(t, log),
 		Ready: func(info daemon.Info) {
 			if demo {
@@ -74,6 +81,35 @@ func serve(c *cobra.Command, t *terminal) error {
 			}
 		},
 	})
+}
+
+// reloads yields the configuration anew at every SIGHUP. One that is invalid is logged, and the one before holds. The
+// goroutine ends with ctx.
+func reloads(ctx context.Context, load func() (*config.Config, error), log *logrus.Logger) <-chan *config.Config {
+	signals := make(chan os.Signal, 1) // one more is one too many: it would read the same file
+	signal.Notify(signals, syscall.SIGHUP)
+	fresh := make(chan *config.Config)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+			}
+			next, err := load()
+			if err != nil {
+				log.WithError(err).Error("the configuration was not reloaded; the one before holds")
+				continue
+			}
+			select {
+			case fresh <- next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return fresh
 }
 
 // load reads the configuration that the flags ask for, or makes the demo's.
