@@ -119,7 +119,8 @@ type Journal interface {
 	// End is the position that the next record would get at the earliest: every record so far is before it.
 	End() Position
 
-	// Compact gives back the room of the records before a position that are not live. live holds, in order, the
+	// Compact gives back the room of the records before a position that are not live; it may keep as much of it for records
+	// to come as is used between two calls, and gives that back after a few calls without use. live holds, in order, the
 	// positions of the records before it that are still needed; their positions do not change. It may run beside Append
 	// and Read, must not delay either for more than a few milliseconds, and is safe to interrupt by a crash at any point.
 	Compact(before Position, live []Position) error

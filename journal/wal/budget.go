@@ -46,6 +46,13 @@ func (b *budget) total() int64 {
 	return b.segments + b.others
 }
 
+// halfFree says whether no more than half of the budget is used.
+func (b *budget) halfFree() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.config.MaxBytes == 0 || 2*(b.segments+b.others) <= b.config.MaxBytes
+}
+
 // allows says whether the segments may grow by so many bytes, with or without the reserve.
 func (b *budget) allows(growth int64, reserve bool) bool {
 	limit := float64(b.config.MaxBytes)

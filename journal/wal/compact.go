@@ -19,6 +19,9 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 	if err != nil {
 		return err
 	}
+	if err := j.spares.discard(j.spares.turn()); err != nil {
+		return fmt.Errorf("journal: remove a spare: %w", err)
+	}
 	for i, s := range segments {
 		if i == len(segments)-1 || s.head.number >= before.Segment {
 			break

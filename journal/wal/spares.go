@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,12 @@ import (
 // fillBytes is how much of a spare is zero-filled at once: each piece is synced by itself, so that an append never
 // waits behind more than one.
 const fillBytes = 1 << 20
+
+// maxExtra bounds the dead segments that are kept as spares beyond those wanted.
+const maxExtra = 16
+
+// quietTurns is how many compactions without a new segment give the disk back.
+const quietTurns = 4
 
 // errBudget means that another segment would exceed Config.MaxBytes.
 var errBudget = errors.New("the budget is used up")
@@ -41,6 +48,9 @@ type spares struct {
 	mu       sync.Mutex // guards what follows
 	changed  *sync.Cond // broadcast at every change
 	ready    []spare
+	taken    int    // since the last compaction began
+	extra    int    // how many beyond want dead segments may become: the most that was taken between two compactions
+	quiet    int    // compactions in a row before which none was taken
 	last     uint64 // number of the newest
 	asked    bool   // somebody wants one more try
 	hurry    bool   // somebody waits for it: allocated is good enough, do not fill
@@ -218,15 +228,51 @@ func (s *spares) take() (spare, bool) {
 	}
 	taken := s.ready[0]
 	s.ready = s.ready[1:]
+	s.taken++
 	s.ask(false)
 	return taken, true
 }
 
-// reserve returns the name of a spare that a dead segment may become, or false if there are enough.
+// turn begins a compaction: dead segments may become as many spares as are taken between two compactions, so that what a
+// busy journal uses up comes back without being filled with zeros, and one that is quiet for a few of them gives the disk
+// back. It returns the spares that are too many now.
+func (s *spares) turn() []spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken > 0 {
+		s.extra, s.quiet = min(max(s.extra, s.taken), maxExtra), 0
+	} else if s.quiet++; s.quiet >= quietTurns {
+		s.extra = 0
+	}
+	s.taken = 0
+	keep := min(len(s.ready), s.want+s.extra)
+	surplus := slices.Clone(s.ready[keep:])
+	s.ready = s.ready[:keep]
+	return surplus
+}
+
+// discard removes spares that turn returned.
+func (s *spares) discard(surplus []spare) error {
+	var errs []error
+	for _, one := range surplus {
+		err := errors.Join(one.file.Close(), s.folder.fs.Remove(s.folder.path(one.name)))
+		if err == nil {
+			s.budget.free(s.size)
+		}
+		errs = append(errs, err)
+	}
+	if len(surplus) > 0 {
+		errs = append(errs, s.folder.sync())
+	}
+	return errors.Join(errs...)
+}
+
+// reserve returns the name of a spare that a dead segment may become, or false if there are enough. Those beyond want
+// must leave half of the budget to segments.
 func (s *spares) reserve() (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.ready) >= s.want || s.stopped {
+	if s.stopped || len(s.ready) >= s.want && (len(s.ready) >= s.want+s.extra || !s.budget.halfFree()) {
 		return "", false
 	}
 	s.last++
