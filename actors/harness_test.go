@@ -56,6 +56,11 @@ func newStage(t *testing.T, h handler.Func) *stage {
 	if h != nil {
 		s.bind("*", "*", "all", h)
 	}
+	t.Cleanup(func() {
+		if s.Troupe != nil {
+			_ = s.Stop() // a test that has stopped it already stops nothing here
+		}
+	})
 	return s
 }
 
@@ -81,8 +86,6 @@ func (s *stage) raise() *stage {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	troupe := s.Troupe
-	s.t.Cleanup(func() { _ = troupe.Stop() }) // a test that has stopped it already stops nothing here
 	return s
 }
 

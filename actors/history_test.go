@@ -13,6 +13,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/vfs"
 	"github.com/hooktroupe/hooktroupe/journal/wal"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -66,7 +67,7 @@ type diskStage struct {
 
 // boot opens the journal and raises the troupe.
 func (d *diskStage) boot() {
-	opened, err := wal.Open("/journal", wal.Config{SegmentBytes: 1 << 20}, wal.WithFS(d.disk))
+	opened, err := wal.Open("/journal", wal.Config{SegmentBytes: 64 << 10}, wal.WithFS(d.disk))
 	if err != nil {
 		d.rt.Fatalf("open: %v", err)
 	}
@@ -84,6 +85,7 @@ func (d *diskStage) down() {
 	if err := d.wal.Close(); err != nil {
 		d.rt.Fatal(err)
 	}
+	d.clock = clock.NewFake(d.clock.Now()) // no timer outlives the process
 }
 
 func ledgerHistory(t *testing.T, rt *rapid.T) {

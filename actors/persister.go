@@ -74,7 +74,7 @@ func (p *persister) Receive(ctx actor.Context) {
 		p.syncChanges()
 		ctx.Respond(settled{})
 	case *saveSnapshot:
-		p.snapshots.save(ctx, p.registry, m)
+		p.saveSnapshot(ctx, m)
 	case *actor.Stopping:
 		p.flush(ctx)
 		p.syncChanges()
@@ -236,6 +236,17 @@ func (p *persister) syncLater(ctx actor.Context) {
 	}
 	p.syncing = true
 	p.mailLater(ctx, lazySync, syncDue{})
+}
+
+// saveSnapshot syncs first: a snapshot must not cover what a power cut may take back, for the positions would be given out
+// again, to records that no recovery from this snapshot reads.
+func (p *persister) saveSnapshot(ctx actor.Context, m *saveSnapshot) {
+	p.syncChanges()
+	if p.failed {
+		ctx.Send(p.registry, &snapshotSaved{err: journal.ErrFailed})
+		return
+	}
+	p.snapshots.save(ctx, p.registry, m)
 }
 
 func (p *persister) syncChanges() {

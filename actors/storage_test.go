@@ -2,14 +2,18 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/internal/vfs"
 	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/journal/wal"
 	"github.com/hooktroupe/hooktroupe/messages"
 )
 
@@ -410,5 +414,48 @@ func TestSnapshotsAreTakenOnTheTimer(t *testing.T) {
 			s.clock.Advance(time.Second)
 			return s.metricOf("hooktroupe_journal_compactions_total") == float64(n)
 		})
+	}
+}
+
+// A snapshot holds state changes that were written and not synced yet. If it covered them all the same, a power cut would
+// leave a journal that ends before that, and what is written next would lie where recovery does not look.
+func TestSnapshotCoversOnlyWhatIsSynced(t *testing.T) {
+	disk := vfs.NewMem(0)
+	s := newStage(t, succeed)
+	open := func() *wal.Journal {
+		opened, err := wal.Open("/journal", wal.Config{SegmentBytes: 1 << 20}, wal.WithFS(disk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.journal, s.snapshots = &flakyJournal{Journal: opened}, opened.Snapshots()
+		s.raise()
+		return opened
+	}
+	before := open()
+	id := s.accept(s.delivery("one")).GetWebhookId()
+	s.await(id, completed)
+	var covered journal.Position
+	for deadline := time.Now().Add(patience); before.Stats().Records < 3 || covered != before.End(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("the changes are not in a snapshot within %v", patience)
+		}
+		s.clock.Advance(2 * time.Millisecond) // they are written, and nothing has synced them
+		if err := s.Snapshot(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		at, content, err := s.snapshots.Load()
+		if err != nil || content.Close() != nil {
+			t.Fatal(err)
+		}
+		covered = at
+	}
+	disk = disk.PowerCut(nil)
+	if err := errors.Join(s.Stop(), before.Close()); err != nil {
+		t.Fatal(err)
+	}
+	after := open()
+	defer after.Close()
+	if torn := after.TornTail(); torn != nil || after.End().Compare(covered) < 0 {
+		t.Errorf("the snapshot covers the journal up to %v, the power cut left it up to %v: %v", covered, after.End(), torn)
 	}
 }

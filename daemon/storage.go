@@ -40,7 +40,7 @@ func (d *daemon) openStorage() (*storage, error) {
 	}
 	d.cleanup.push("journal", opened.Close)
 	if torn := opened.TornTail(); torn != nil {
-		d.log.WithError(torn).Warn("the journal ended in the middle of a group, which nobody was told of; it was cut")
+		d.log.WithError(torn).Warn("the journal did not end with a whole group: what lay behind the last one was cut")
 	}
 	path := d.config.PersistenceFile
 	s := &storage{

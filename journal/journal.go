@@ -152,8 +152,9 @@ type Stats struct {
 // Snapshots keeps the newest snapshot of whatever state the journal's records lead to. Save and Load are for one
 // goroutine.
 type Snapshots interface {
-	// Save calls write to produce a snapshot of the state up to (and without) the record at position covered, and makes
-	// it the newest once it is whole on stable storage: temporary file, sync, rename, sync of the folder. After an error
+	// Save calls write to produce a snapshot of the state up to (and without) the record at position covered, which the
+	// caller has synced: what a crash took back below it would be written again where recovery does not look. It makes it
+	// the newest once it is whole on stable storage: temporary file, sync, rename, sync of the folder. After an error
 	// the previous one is still the newest.
 	Save(covered Position, write func(io.Writer) error) error
 	// Load opens the newest snapshot. The reader returns ErrCorrupt in place of io.EOF when the bytes are not those

@@ -175,3 +175,43 @@ func TestDamageBeforeATornTail(t *testing.T) {
 		closeJournal(t, d)
 	}
 }
+
+// A disk that lost what it had confirmed leaves a journal that ends before what the snapshot covers. What is appended then
+// lies behind that, where a replay from the snapshot finds it.
+func TestGroupsGoBehindWhatTheSnapshotCovers(t *testing.T) {
+	var h history
+	d := mustOpen(t, vfs.NewMem(0), dir, wal.Config{SegmentBytes: 64 << 10}, nil)
+	h.mustAppend(t, d, 900)
+	lossy := d.fs.(*vfs.Mem).PowerCut(nil)
+	h.mustAppend(t, d, 300, 400)
+	covered := d.End()
+	nothing := func(io.Writer) error { return nil }
+	if err := d.Snapshots().Save(covered, nothing); err != nil {
+		t.Fatal(err)
+	}
+	put(t, lossy, "snapshot", contents(t, d.fs, "snapshot"))
+	closeJournal(t, d)
+
+	d.fs = lossy
+	d = d.again(t)
+	if d.TornTail() == nil {
+		t.Error("nothing is said of what was lost")
+	}
+	if d.End().Compare(covered) <= 0 {
+		t.Errorf("the journal goes on at %v, the snapshot covers it up to %v", d.End(), covered)
+	}
+	at, err := d.Append(nil, []journal.Entry{{Type: 1, Data: []byte("after")}}, journal.Options{Sync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeJournal(t, d)
+	d = d.again(t)
+	defer closeJournal(t, d)
+	var found []journal.Position
+	if err := d.Replay(covered, func(r journal.Record) error { found = append(found, r.Position); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(found, at) {
+		t.Errorf("from the snapshot on there are %v, want %v", found, at)
+	}
+}

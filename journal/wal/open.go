@@ -227,6 +227,35 @@ func (j *Journal) resume() error {
 	last.end.Store(t.end)
 	j.active, j.synced, j.sequence, j.torn = last, t.end, t.next, t.torn
 	j.setTail(last.head.number, t.end)
+	return j.stepOver()
+}
+
+// stepOver seals the last segment when it ends before what the snapshot covers, which only a disk that lost synced data
+// brings about: groups written there would lie where no recovery from that snapshot looks.
+func (j *Journal) stepOver() error {
+	covered, r, err := j.Snapshots().Load()
+	var corrupt *journal.CorruptError
+	if errors.Is(err, journal.ErrNoSnapshot) || errors.As(err, &corrupt) { // whoever loads it hears of it
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	end := j.active.end.Load()
+	if covered.Segment != j.active.head.number || covered.Offset <= end+groupHeadBytes {
+		return nil
+	}
+	j.torn = &journal.CorruptError{
+		File: j.active.name(), Offset: int64(end),
+		Reason: fmt.Sprintf("the journal ends here, the snapshot covers it up to %d: the disk lost what was synced", covered.Offset),
+	}
+	if err := j.seal(); err != nil {
+		return err
+	}
+	j.setTail(covered.Segment+1, headBytes)
 	return nil
 }
 
