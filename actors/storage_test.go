@@ -454,7 +454,11 @@ func TestSnapshotCoversOnlyWhatIsSynced(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := open()
-	defer after.Close()
+	defer func() {
+		if err := after.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if torn := after.TornTail(); torn != nil || after.End().Compare(covered) < 0 {
 		t.Errorf("the snapshot covers the journal up to %v, the power cut left it up to %v: %v", covered, after.End(), torn)
 	}
