@@ -2,8 +2,8 @@
 // the few members that a source needs without decoding the rest. It never changes a byte of them, and nothing that it
 // returns outlives its caller's use of the body unless it is copied.
 //
-// The check is one pass over the bytes, and Members is another; a look-up by path is at most one more each. Depth is
-// bounded before anything recurses.
+// The check is one pass over the bytes, which takes note of the outermost members as it goes; a look-up by path is at most
+// one more each. Depth is bounded, and nothing recurses.
 package body
 
 import (
@@ -39,28 +39,32 @@ func IsForm(media string) bool { return strings.EqualFold(media, "application/x-
 
 // Document is a JSON text whose syntax was checked. It borrows the bytes that it was made of.
 type Document struct {
-	root gjson.Result
+	text    string
+	members []member // of the outermost object, unless many
+	many    bool
 }
+
+// Value is the JSON text of one value, checked. It borrows like its Document.
+type Value string
 
 // Read checks that raw is one JSON value, no deeper than MaxDepth, after an optional byte order mark. Anything else is a
 // *source.Malformed error.
 func Read(raw []byte) (Document, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	if tooDeep(raw) { // first, because the syntax check recurses
-		return Document{}, &source.Malformed{Detail: "body nests too deep"}
-	}
-	if !gjson.ValidBytes(raw) {
-		return Document{}, &source.Malformed{Detail: "body is not JSON"}
+	s := scanner{raw: raw}
+	if err := s.scan(); err != nil {
+		return Document{}, err
 	}
 	// The text shares the memory of raw, which is read-only while a request is parsed: a body of 25 MB is not copied
 	// for the sake of a few names. Text copies what outlives the call.
-	return Document{gjson.Parse(unsafe.String(unsafe.SliceData(raw), len(raw)))}, nil //nolint:gosec // see above
+	text := unsafe.String(unsafe.SliceData(raw), len(raw)) //nolint:gosec // see above
+	return Document{text: text, members: s.members, many: s.many}, nil
 }
 
 // ReadObject is Read for senders whose every body is a JSON object.
 func ReadObject(raw []byte) (Document, error) {
 	doc, err := Read(raw)
-	if err == nil && !doc.root.IsObject() {
+	if err == nil && !doc.begins("{") {
 		return Document{}, &source.Malformed{Detail: "body is not a JSON object"}
 	}
 	return doc, err
@@ -75,22 +79,33 @@ func FromRequest(req *source.Request) (Document, error) {
 }
 
 // IsArray says whether the document is a JSON array.
-func (d Document) IsArray() bool { return d.root.IsArray() }
+func (d Document) IsArray() bool { return d.begins("[") }
 
-// Members calls visit with each member of an object, in its order, in a single pass. The value is valid during the call;
-// take what is needed of it with Text.
-func (d Document) Members(visit func(name string, value gjson.Result)) {
-	if !d.root.IsObject() {
-		return
-	}
-	d.root.ForEach(func(name, value gjson.Result) bool {
-		visit(name.Str, value)
-		return true
-	})
+// begins says whether the document's value begins so.
+func (d Document) begins(with string) bool {
+	return strings.HasPrefix(strings.TrimLeft(d.text, " \t\r\n"), with)
 }
 
-// Text returns the text at a path of the document; see the function Text.
-func (d Document) Text(path string) string { return Text(d.root.Get(path)) }
+// Members calls visit with each member of an object, in its order. Name and value are valid during the call.
+func (d Document) Members(visit func(name string, value Value)) {
+	if d.many {
+		gjson.Parse(d.text).ForEach(func(name, value gjson.Result) bool {
+			visit(name.Str, Value(value.Raw))
+			return true
+		})
+		return
+	}
+	for _, m := range d.members {
+		name := d.text[m.name:m.nameEnd]
+		if strings.IndexByte(name, '\\') >= 0 {
+			name = gjson.Parse(d.text[m.name-1 : m.nameEnd+1]).Str
+		}
+		visit(name, Value(d.text[m.value:m.valueEnd]))
+	}
+}
+
+// Text returns the text at a path of the document; see Value.Text.
+func (d Document) Text(path string) string { return Value(d.text).At(path).Text() }
 
 // First returns the text at the first of several paths that leads to one.
 func (d Document) First(paths ...string) string {
@@ -102,10 +117,13 @@ func (d Document) First(paths ...string) string {
 	return ""
 }
 
+// At returns the value at a path below the value; an empty one, which has no text, if there is none.
+func (v Value) At(path string) Value { return Value(gjson.Get(string(v), path).Raw) }
+
 // Text returns a copy of a string, or of a number exactly as it is written, so that no digit of a long ID is lost. It is
 // empty for everything else: null, true, false, an object, an array, nothing.
-func Text(value gjson.Result) string {
-	switch value.Type {
+func (v Value) Text() string {
+	switch value := gjson.Parse(string(v)); value.Type {
 	case gjson.String:
 		return strings.Clone(value.Str)
 	case gjson.Number:
@@ -113,30 +131,6 @@ func Text(value gjson.Result) string {
 	default:
 		return ""
 	}
-}
-
-// tooDeep says whether raw nests deeper than MaxDepth. Most bodies have so few brackets that counting them decides it.
-func tooDeep(raw []byte) bool {
-	if bytes.Count(raw, []byte{'{'})+bytes.Count(raw, []byte{'['}) <= MaxDepth {
-		return false
-	}
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quoted && c == '\\':
-			i++ // what is escaped ends no string
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > MaxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // FormField returns the decoded value of the one field of that name in a form. None, several, or a value that is not

@@ -3,7 +3,10 @@ package body_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,7 +133,7 @@ func TestMembers(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[string]string{}
-		doc.Members(func(name string, value gjson.Result) { got[strings.Clone(name)] = body.Text(value) })
+		doc.Members(func(name string, value body.Value) { got[strings.Clone(name)] = value.Text() })
 		for name, value := range want {
 			if got[name] != strings.ToValidUTF8(value, "\ufffd") {
 				t.Fatalf("%q = %q, want %q", name, got[name], value)
@@ -147,7 +150,7 @@ func TestMembers(t *testing.T) {
 	if !doc.IsArray() {
 		t.Error("an array is none")
 	}
-	doc.Members(func(string, gjson.Result) { t.Error("an array has members") })
+	doc.Members(func(string, body.Value) { t.Error("an array has members") })
 }
 
 func TestFormField(t *testing.T) {
@@ -197,20 +200,94 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Read agrees with the standard library on what is JSON, within the bound on depth.
+// What Read takes is what the standard library takes, within the bound on depth; and the members that it notes on the way
+// are those that a second look at the text finds.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,"b",null]}`, "[", `"\u00"`, "\xef\xbb\xbf{}", "-", "1e", `{"a":1,}`} {
+	for _, seed := range []string{
+		`{"a":[1,"b",null]}`, "[", `"\u00"`, "\xef\xbb\xbf{}", "-", "1e", `{"a":1,}`, ` { "a" : { } , "b\u0041\"" : -0.5e+3 } `,
+		`"12345678\n901234567\\"`, "\"1234567\x01\"", "\"\x80\xff\x1f\"", `[[],{},"",0,01]`, `{"a":tru}`, `{"a"}`, `{"a" 1}`, "",
+	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		doc, err := body.Read(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) { checkRead(t, raw) })
+}
+
+// fataler is what the tests of this file and those of rapid have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func checkRead(t fataler, raw []byte) {
+	t.Helper()
+	text := strings.TrimPrefix(string(raw), "\xef\xbb\xbf")
+	doc, err := body.Read(raw)
+	switch {
+	case err == nil && !json.Valid([]byte(text)):
+		t.Fatalf("Read takes %q for JSON", raw)
+	case err != nil && !strings.Contains(err.Error(), "too deep") && json.Valid([]byte(text)):
+		t.Fatalf("Read does not take %q for JSON: %v", raw, err)
+	case err != nil:
+		return
+	}
+	var got, want []string
+	doc.Members(func(name string, value body.Value) { got = append(got, fmt.Sprintf("%q %q", name, string(value))) })
+	if root := gjson.Parse(text); root.IsObject() {
+		root.ForEach(func(name, value gjson.Result) bool {
+			want = append(want, fmt.Sprintf("%q %q", name.Str, value.Raw))
+			return true
+		})
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("members of %q:\n%q, want\n%q", raw, got, want)
+	}
+	doc.First("a.0", "b")
+}
+
+// Texts that are JSON but for a few bytes find what random bytes do not.
+func TestReadOfDamagedJSON(t *testing.T) {
+	values := rapid.OneOf(
+		rapid.Just[any](nil), rapid.Just[any](true), rapid.Just[any](false),
+		rapid.Map(rapid.Float64Range(-1e20, 1e20), func(f float64) any { return f }),
+		rapid.Map(rapid.StringOfN(rapid.RuneFrom([]rune("ab\"\\\n\x01é\u2028😀")), 0, 40, -1), func(s string) any { return s }),
+		rapid.Map(rapid.SliceOfN(rapid.IntRange(0, 99), 0, 4), func(a []int) any { return a }),
+		rapid.Map(rapid.MapOfN(rapid.StringN(0, 12, -1), rapid.Bool(), 0, 4), func(m map[string]bool) any { return m }),
+	)
+	objects := rapid.MapOfN(rapid.StringN(0, 12, -1), values, 0, 80)
+	rapid.Check(t, func(t *rapid.T) {
+		raw, err := json.MarshalIndent(objects.Draw(t, "object"), "", rapid.SampledFrom([]string{"", " "}).Draw(t, "indent"))
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		if !json.Valid([]byte(strings.TrimPrefix(string(raw), "\xef\xbb\xbf"))) {
-			t.Fatalf("Read takes %q for JSON", raw)
+		for range rapid.IntRange(0, 2).Draw(t, "damages") {
+			at := rapid.IntRange(0, len(raw)-1).Draw(t, "at")
+			with := rapid.SampledFrom([]byte("\"\\{}[],:0-.eE tu\x00\x1f\x7f\xff")).Draw(t, "with")
+			switch rapid.IntRange(0, 2).Draw(t, "how") {
+			case 0:
+				raw[at] = with
+			case 1:
+				raw = slices.Insert(raw, at, with)
+			default:
+				raw = raw[:at]
+			}
+			if len(raw) == 0 {
+				break
+			}
 		}
-		doc.Members(func(_ string, value gjson.Result) { body.Text(value) })
-		doc.First("a.0", "b")
+		checkRead(t, raw)
 	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	raw, err := os.ReadFile("../github/samples/pull_request.opened.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := body.Read(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

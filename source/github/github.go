@@ -16,8 +16,6 @@ import (
 	"embed"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/body"
 	"github.com/hooktroupe/hooktroupe/source/sample"
@@ -96,22 +94,22 @@ type names struct {
 // find collects the names in one pass over the members of the body.
 func find(doc body.Document) names {
 	var n names
-	doc.Members(func(name string, value gjson.Result) {
+	doc.Members(func(name string, value body.Value) {
 		switch name {
 		case "action":
-			n.action = body.Text(value)
+			n.action = value.Text()
 		case "repository":
-			n.repository = body.Text(value.Get("full_name"))
+			n.repository = value.At("full_name").Text()
 		case "ref":
-			n.ref = body.Text(value)
+			n.ref = value.Text()
 		case "pull_request":
-			n.pullRequest = body.Text(value.Get("number"))
+			n.pullRequest = value.At("number").Text()
 		case "issue":
-			n.issue = body.Text(value.Get("number"))
+			n.issue = value.At("number").Text()
 		case "discussion":
-			n.discussion = body.Text(value.Get("number"))
+			n.discussion = value.At("number").Text()
 		case "check_run", "check_suite", "workflow_run":
-			n.checked = body.Text(value.Get("pull_requests.0.number")) // none when it comes from a fork
+			n.checked = value.At("pull_requests.0.number").Text() // none when it comes from a fork
 		}
 	})
 	return n
