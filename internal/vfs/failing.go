@@ -182,6 +182,13 @@ func (f *failingFile) WriteAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
+func (f *failingFile) Zero(at, size int64) (int64, error) {
+	if err := f.fs.do(OpWrite); err != nil {
+		return 0, err
+	}
+	return f.File.Zero(at, size)
+}
+
 func (f *failingFile) Sync() error {
 	if err := f.fs.do(OpSync); err != nil {
 		return err

@@ -64,6 +64,9 @@ func (f *memFile) WriteAt(p []byte, at int64) (int, error) {
 	return len(p), nil
 }
 
+// Zero writes zeros.
+func (f *memFile) Zero(at, size int64) (int64, error) { return writeZeros(f, at, size) }
+
 // Truncate sets the size.
 func (f *memFile) Truncate(size int64) error {
 	err := f.use("truncate", true)

@@ -47,6 +47,9 @@ type File interface {
 	// WriteAt writes all of p or returns an error, after which any part of p may have been written.
 	io.WriterAt
 	io.Closer
+	// Zero writes size zeros and returns how many it wrote. They are made for a later write rather than a reader, so they
+	// do not pass through the cache of the operating system where that can be avoided: it costs several times the work.
+	Zero(at, size int64) (int64, error)
 	// Sync returns once data and size are on stable storage (fdatasync). After an error the state of everything written
 	// since the last success is unknown, and asking again proves nothing.
 	Sync() error

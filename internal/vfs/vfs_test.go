@@ -187,6 +187,37 @@ func TestCapacity(t *testing.T) {
 	must(t, file.Allocate(11))
 }
 
+// Zeros take the place of what was there, and of nothing else, wherever they begin and end.
+func TestZero(t *testing.T) {
+	folder := t.TempDir()
+	for name, fs := range map[string]vfs.FS{"os": vfs.OS{}, "mem": vfs.NewMem(0)} {
+		must(t, fs.MakeDir(folder))
+		for _, where := range [][2]int64{{0, 4096}, {4096, 2 << 20}, {8192, 4096 + 100}, {1, 5000}, {0, 0}, {4096, 1 << 20}} {
+			file, err := fs.Create(filepath.Join(folder, "f"))
+			must(t, err)
+			want := bytes.Repeat([]byte("x"), 3<<20)
+			_, err = file.WriteAt(want, 0)
+			must(t, err)
+			n, err := file.Zero(where[0], where[1])
+			if err != nil || n != where[1] {
+				t.Errorf("%s: Zero(%v) = %d, %v", name, where, n, err)
+			}
+			clear(want[where[0] : where[0]+where[1]])
+			must(t, file.Sync())
+			_, err = file.WriteAt([]byte("odd"), 7) // no alignment is asked for afterwards
+			must(t, err)
+			copy(want[7:], "odd")
+			if got := read(t, fs, filepath.Join(folder, "f")); got != string(want) {
+				t.Errorf("%s: wrong bytes after Zero(%v)", name, where)
+			}
+			must(t, file.Close())
+			if _, err := file.Zero(0, 4096); err == nil {
+				t.Errorf("%s: a closed file was written to", name)
+			}
+		}
+	}
+}
+
 // Operations are counted and fail when they were told to; a write that fails has written half.
 func TestFailing(t *testing.T) {
 	f := vfs.NewFailing(vfs.NewMem(0))

@@ -137,8 +137,7 @@ func (s *spares) fill(file vfs.File) error {
 	if err != nil && !errors.Is(err, vfs.ErrUnsupported) {
 		return err
 	}
-	zeros := make([]byte, min(fillBytes, s.size))
-	for at := int64(0); at < s.size; at += int64(len(zeros)) {
+	for at := int64(0); at < s.size; at += fillBytes {
 		hurry, stopped := s.state()
 		if stopped {
 			return journal.ErrClosed
@@ -147,7 +146,7 @@ func (s *spares) fill(file vfs.File) error {
 			break
 		}
 		began := time.Now()
-		n, err := file.WriteAt(zeros[:min(int64(len(zeros)), s.size-at)], at)
+		n, err := file.Zero(at, min(fillBytes, s.size-at))
 		s.written.Add(uint64(n))
 		if err != nil {
 			return err
