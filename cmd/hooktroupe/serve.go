@@ -20,6 +20,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/daemon"
+	"github.com/hooktroupe/hooktroupe/internal/heap"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
 )
 
@@ -69,6 +70,7 @@ func serve(c *cobra.Command, t *terminal) error {
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
+	go heap.Pace(c.Context()) // ends with the process
 	return daemon.Run(c.Context(), cfg, daemon.Options{
 		Reload: reloads(c.Context(), func() (*config.Config, error) {
 			next, _, _, err := load(c.Flags(), t.environ)

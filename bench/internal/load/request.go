@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 )
 
@@ -82,6 +83,7 @@ const minBody = 512
 
 // Body is the JSON of a delivery of exactly so many bytes, at least 512: the members by which a receiver tells event and
 // ordering key, and as many labels and as much text as it takes to fill it, for that is what makes real deliveries large.
+// Labels and words are drawn by chance, the same ones each time, so that a body can be packed about as well as a real one.
 func Body(size int) []byte {
 	const (
 		head = `{"action":"opened","number":7,"repository":{"id":186853002,"full_name":"octo-org/octo-repo","private":false},` +
@@ -93,18 +95,32 @@ func Body(size int) []byte {
 	if size < minBody {
 		panic(fmt.Sprintf("load: a body of %d bytes is below %d", size, minBody))
 	}
+	chance := rand.New(rand.NewPCG(1, uint64(size))) //nolint:gosec // the same bodies in each run
 	b := append(make([]byte, 0, size), head...)
-	for i := 0; ; i++ {
-		label := fmt.Sprintf(`{"id":%d,"name":"area/%d","color":"d73a4a","default":true,"description":"needs a look"},`, 1362934389+i, i)
+	for {
+		name := word(chance)
+		label := fmt.Sprintf(`{"id":%d,"node_id":"%x","name":"area/%s","color":"%06x","default":%t,`+
+			`"url":"https://forge.example/repos/octo-org/octo-repo/labels/%s","description":"%s %s"},`,
+			chance.Uint32(), chance.Uint64(), name, chance.IntN(1<<24), chance.IntN(2) == 0, name, word(chance), word(chance))
 		if 2*(len(b)+len(label))+len(text)+len(tail) > size {
 			break // the other half is text
 		}
 		b = append(b, label...)
 	}
 	b = append(b, text...)
-	const words = "This is a pretty simple change that we need to pull into main. "
-	for len(b) < size-len(tail) {
-		b = append(b, words[:min(len(words), size-len(tail)-len(b))]...)
+	for rest := size - len(tail) - len(b); rest > 0; rest = size - len(tail) - len(b) {
+		next := word(chance) + " "
+		b = append(b, next[:min(len(next), rest)]...)
 	}
 	return append(b, tail...)
+}
+
+// word is one of a few thousand that could be English.
+func word(chance *rand.Rand) string {
+	syllables := [...]string{"re", "con", "tri", "al", "ment", "ver", "sion", "er", "pro", "in", "ta", "ble", "com", "mit", "ed", "un"}
+	w := ""
+	for range 1 + chance.IntN(3) {
+		w += syllables[chance.IntN(len(syllables))]
+	}
+	return w
 }
