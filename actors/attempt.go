@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/journal"
-	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
 )
@@ -37,6 +35,7 @@ type attempts struct {
 	config   Config
 	clock    clock.Clock
 	metrics  *metrics.Set
+	registry *actor.PID
 
 	behavior actor.Behavior
 	current  *run // nil when idle
@@ -176,38 +175,26 @@ func (a *attempts) work(ctx context.Context, r *run, mail func(any)) {
 	mail(&returned{run: r, output: output, err: err})
 }
 
-// load reads the delivery back from the journal.
+// load reads the delivery back from the journal, unless it came along.
 func (a *attempts) load(m *assign) (*handler.Task, error) {
-	accepted, err := readDelivery(a.journal, m.at)
-	if err != nil {
-		a.metrics.Journal.Errors.With("read").Inc()
-		return nil, err
+	d := m.delivery
+	if d == nil {
+		var err error
+		if d, err = readDelivery(a.journal, m.at); err != nil {
+			a.metrics.Journal.Errors.With("read").Inc()
+			return nil, err
+		}
 	}
 	t := &handler.Task{
 		ID: m.id.String(), Attempt: int(m.attempt), Source: m.source, EventType: m.eventType,
-		DeliveryID: accepted.GetDeliveryId(), Route: m.route, Key: m.key,
-		ReceivedAt: time.Unix(0, m.createdAt), Body: accepted.GetBody(),
-		Headers: make([]handler.Header, len(accepted.GetHeaders())),
+		DeliveryID: d.GetDeliveryId(), Route: m.route, Key: m.key,
+		ReceivedAt: time.Unix(0, m.createdAt), Body: d.GetBody(),
+		Headers: make([]handler.Header, len(d.GetHeaders())),
 	}
-	for i, h := range accepted.GetHeaders() {
+	for i, h := range d.GetHeaders() {
 		t.Headers[i] = handler.Header{Name: h.GetName(), Value: h.GetValue()}
 	}
 	return t, nil
-}
-
-// readDelivery returns the delivery that a record holds.
-func readDelivery(j journal.Journal, at journal.Position) (*journalv1.TaskAccepted, error) {
-	record, err := j.Read(at)
-	if err != nil {
-		return nil, err
-	}
-	if journalv1.RecordType(record.Type) == journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED {
-		var imported journalv1.TaskImported
-		err := proto.Unmarshal(record.Data, &imported)
-		return imported.GetAccepted(), err
-	}
-	accepted := &journalv1.TaskAccepted{}
-	return accepted, proto.Unmarshal(record.Data, accepted)
 }
 
 func (a *attempts) returned(ctx actor.Context, m *returned) {
@@ -314,13 +301,13 @@ func (a *attempts) graceOver(ctx actor.Context, m *graceOver) {
 // finish reports the end of the attempt and makes room for the next.
 func (a *attempts) finish(ctx actor.Context, ended *attemptEnded) {
 	a.complete(ctx, ended)
-	ctx.Send(ctx.Parent(), ended)
+	ctx.Send(a.registry, ended)
 }
 
 // complete fills in what every end has in common and becomes idle.
 func (a *attempts) complete(ctx actor.Context, ended *attemptEnded) {
 	r := a.current
-	ended.assignment, ended.worker, ended.handler = r.assignment, ctx.Parent(), r.binding.Name
+	ended.assignment, ended.crew, ended.handler = r.assignment, crew{ctx.Parent(), ctx.Self()}, r.binding.Name
 	ended.took = a.clock.Now().Sub(r.startedAt)
 	if r.timer != nil {
 		r.timer.Stop()

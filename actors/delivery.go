@@ -3,6 +3,10 @@ package actors
 import (
 	"crypto/sha256"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/hooktroupe/hooktroupe/internal/pack"
+	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
@@ -25,11 +29,22 @@ func hashDelivery(source, deliveryID string) deliveryHash {
 	return deliveryHash(sum[:16])
 }
 
-// acceptedRecord is a delivery as the journal keeps it.
-func acceptedRecord(id task.ID, d *messages.Delivery, maxAttempts uint16) *journalv1.TaskAccepted {
+// newAccept prepares a delivery for the registry: hashing and packing take time, and the caller has more than it has.
+func newAccept(d *messages.Delivery) *accept {
+	return &accept{
+		AcceptDelivery: &messages.AcceptDelivery{Delivery: d},
+		record:         acceptedRecord(d), hash: hashDelivery(d.GetSource(), d.GetDeliveryId()),
+	}
+}
+
+// acceptedRecord is a delivery as the journal keeps it, before it becomes a task.
+func acceptedRecord(d *messages.Delivery) *journalv1.TaskAccepted {
 	record := &journalv1.TaskAccepted{
-		TaskId: id[:], Source: d.GetSource(), EventType: d.GetEventType(), DeliveryId: d.GetDeliveryId(), Key: d.GetKey(),
-		At: d.GetReceivedAt(), MaxAttempts: uint32(maxAttempts), Body: d.GetBody(),
+		Source: d.GetSource(), EventType: d.GetEventType(), DeliveryId: d.GetDeliveryId(), Key: d.GetKey(),
+		At: d.GetReceivedAt(), PackedBody: pack.Pack(d.GetBody()),
+	}
+	if record.PackedBody == nil {
+		record.Body = d.GetBody()
 	}
 	if assignments := d.GetAssignments(); len(assignments) == 1 {
 		record.Route, record.Key = assignments[0].GetRoute(), assignments[0].GetKey()
@@ -44,7 +59,7 @@ func acceptedRecord(id task.ID, d *messages.Delivery, maxAttempts uint16) *journ
 }
 
 // delivered is the inverse of acceptedRecord: the delivery as it was received.
-func delivered(record *journalv1.TaskAccepted) *messages.Delivery {
+func delivered(record *journalv1.TaskAccepted) (*messages.Delivery, error) {
 	d := &messages.Delivery{
 		Source: record.GetSource(), EventType: record.GetEventType(), DeliveryId: record.GetDeliveryId(),
 		Key: record.GetKey(), ReceivedAt: record.GetAt(), MaxAttempts: record.GetMaxAttempts(), Body: record.GetBody(),
@@ -52,7 +67,34 @@ func delivered(record *journalv1.TaskAccepted) *messages.Delivery {
 	for _, h := range record.GetHeaders() {
 		d.Headers = append(d.Headers, &messages.Header{Name: h.GetName(), Value: h.GetValue()})
 	}
-	return d
+	if packed := record.GetPackedBody(); packed != nil {
+		body, err := pack.Unpack(packed, journal.MaxRecordBytes)
+		if err != nil {
+			return nil, err
+		}
+		d.Body = body
+	}
+	return d, nil
+}
+
+// readDelivery returns the delivery that a record holds.
+func readDelivery(j journal.Journal, at journal.Position) (*messages.Delivery, error) {
+	record, err := j.Read(at)
+	if err != nil {
+		return nil, err
+	}
+	var accepted journalv1.TaskAccepted
+	if journalv1.RecordType(record.Type) == journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED {
+		var imported journalv1.TaskImported
+		if err := proto.Unmarshal(record.Data, &imported); err != nil {
+			return nil, err
+		}
+		return delivered(imported.GetAccepted())
+	}
+	if err := proto.Unmarshal(record.Data, &accepted); err != nil {
+		return nil, err
+	}
+	return delivered(&accepted)
 }
 
 // message is the task as the status queries show it, without delivery ID, which lies with the body.

@@ -290,7 +290,9 @@ func TestBodyThatCannotBeReadIsRetried(t *testing.T) {
 	s.journal.mu.Lock()
 	s.journal.readErr = journal.ErrCorrupt
 	s.journal.mu.Unlock()
-	accepted := s.accept(s.delivery("unread"))
+	large := s.delivery("unread")
+	large.Body = make([]byte, 64<<10) // more than is kept in memory
+	accepted := s.accept(large)
 	s.eventually("the attempt failed", func() bool { return len(s.failures()) == 1 })
 	s.journal.reset()
 	s.awaitRetry(accepted.GetWebhookId())

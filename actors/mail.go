@@ -14,6 +14,13 @@ import (
 
 // What actors of one process say to each other. What crosses a process is in package messages.
 type (
+	// accept is the command with everything prepared that the registry need not do. Troupe to registry.
+	accept struct {
+		*messages.AcceptDelivery
+		record *journalv1.TaskAccepted // without what the registry decides: ID, bound on attempts, parts
+		hash   deliveryHash
+	}
+
 	// store asks the persister to append a record. Registry to persister.
 	store struct {
 		kind   journalv1.RecordType
@@ -50,10 +57,13 @@ type (
 	// snapshotSaved says that it is done, or why not. Persister to registry.
 	snapshotSaved struct{ err error }
 
-	// workerReady says that a worker waits for an assignment. Worker to registry, as a request.
-	workerReady struct{}
+	// workerReady says that a worker waits for an assignment, and which actor takes it. Worker to registry.
+	workerReady struct{ crew crew }
 
-	// assign hands one attempt to a worker. Registry to worker to attempt.
+	// crew is a worker and its child, whom the registry talks to directly: a worker has nothing to add.
+	crew struct{ worker, attempt *actor.PID }
+
+	// assign hands over one attempt. Registry to attempt.
 	assign struct {
 		id        task.ID
 		attempt   uint32
@@ -64,12 +74,16 @@ type (
 		createdAt int64
 		deadline  int64 // when the task must be final; zero for never
 		at        journal.Position
+		// delivery is there where it is still in memory; otherwise it lies at the position. Whoever takes the assignment
+		// owns it.
+		delivery *messages.Delivery
 	}
 
-	// attemptEnded says how an assignment ended. It comes once for each, whatever happens. Worker to registry.
+	// attemptEnded says how an assignment ended. It comes once for each, whatever happens. Attempt, or the strategy that
+	// supervises it, to registry.
 	attemptEnded struct {
 		assignment *assign
-		worker     *actor.PID
+		crew       crew
 		handler    string
 		result     task.Result
 		err        string
@@ -78,7 +92,7 @@ type (
 		took       time.Duration
 	}
 
-	// stopAttempt tells the worker that the result is no longer wanted. Registry to worker to attempt.
+	// stopAttempt says that the result is no longer wanted. Registry to attempt.
 	stopAttempt struct {
 		id      task.ID
 		attempt uint32

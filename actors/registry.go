@@ -34,7 +34,8 @@ type registry struct {
 	arrivals fifo                // what was accepted and has not run yet, oldest first
 	finished fifo                // completed, cancelled and superseded ones, oldest first
 	dead     fifo                // dead letters, oldest first
-	idle     []*actor.PID
+	warm     warm                // what was accepted just now
+	idle     []crew
 	running  map[string]*runningAttempt // by the worker's ID
 	// syncing holds, for deliveries that are being synced, who else waits for that sync.
 	syncing map[slot][]*actor.PID
@@ -52,7 +53,7 @@ type registry struct {
 
 // runningAttempt is what a worker is busy with, until it says that it has ended.
 type runningAttempt struct {
-	worker  *actor.PID
+	crew    crew
 	id      task.ID
 	attempt uint32
 	place   uint32
@@ -64,12 +65,12 @@ func (r *registry) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.start(ctx)
-	case *messages.AcceptDelivery:
-		r.acceptDelivery(ctx, m)
+	case *accept:
+		r.accept(ctx, m)
 	case *stored:
 		r.stored(ctx, m)
 	case *workerReady:
-		r.workerReady(ctx)
+		r.workerReady(ctx, m.crew)
 	case *attemptEnded:
 		r.attemptEnded(ctx, m)
 	case wake:
@@ -248,7 +249,7 @@ func (r *registry) supersede(ctx actor.Context, effect schedule.Effect, lane uin
 	}
 	for _, a := range r.running {
 		if s, known := r.tasks.find(a.id); known && a.place == lane && a.id != by && r.giveWay(ctx, s, by, 0) {
-			ctx.Send(a.worker, &stopAttempt{id: a.id, attempt: a.attempt, outcome: task.Stopped})
+			ctx.Send(a.crew.attempt, &stopAttempt{id: a.id, attempt: a.attempt, outcome: task.Stopped})
 		}
 	}
 }
@@ -303,10 +304,11 @@ func (r *registry) assign(ctx actor.Context, s slot, run *schedule.Run) bool {
 		return false
 	}
 	number := r.tasks.places.acquire(lane) // for as long as the attempt takes, whatever becomes of the task
-	worker := r.idle[len(r.idle)-1]
+	taker := r.idle[len(r.idle)-1]
 	r.idle = r.idle[:len(r.idle)-1]
-	r.running[worker.Id] = &runningAttempt{worker: worker, id: a.id, attempt: a.attempt, place: number, run: run}
-	ctx.Send(worker, a)
+	r.running[taker.worker.Id] = &runningAttempt{crew: taker, id: a.id, attempt: a.attempt, place: number, run: run}
+	a.delivery = r.warm.take(a.id)
+	ctx.Send(taker.attempt, a)
 	return true
 }
 
@@ -331,9 +333,8 @@ func (r *registry) expire(ctx actor.Context, s slot) bool {
 
 // workerReady makes a worker idle. One that says so while it is thought busy was replaced: its attempt is lost, and ends
 // as interrupted.
-func (r *registry) workerReady(ctx actor.Context) {
-	worker := ctx.Sender()
-	if lost, busy := r.running[worker.Id]; busy {
+func (r *registry) workerReady(ctx actor.Context, ready crew) {
+	if lost, busy := r.running[ready.worker.Id]; busy {
 		if s, known := r.tasks.find(lost.id); known {
 			r.end(ctx, s, &attemptEnded{
 				assignment: &assign{attempt: lost.attempt},
@@ -342,9 +343,8 @@ func (r *registry) workerReady(ctx actor.Context) {
 		}
 		r.release(lost, schedule.Neutral)
 	}
-	if !slices.ContainsFunc(r.idle, worker.Equal) {
-		r.idle = append(r.idle, worker)
-	}
+	r.idle = slices.DeleteFunc(r.idle, func(c crew) bool { return c.worker.Equal(ready.worker) })
+	r.idle = append(r.idle, ready)
 	r.dispatch(ctx)
 }
 
@@ -353,9 +353,9 @@ func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
 	if s, known := r.tasks.find(m.assignment.id); known {
 		r.end(ctx, s, m)
 	}
-	if a, busy := r.running[m.worker.Id]; busy {
+	if a, busy := r.running[m.crew.worker.Id]; busy {
 		r.release(a, verdict(m.result.Outcome))
-		r.idle = append(r.idle, m.worker)
+		r.idle = append(r.idle, m.crew)
 	}
 	r.metrics.Tasks.Attempts.With(m.handler, m.result.Outcome.String()).Inc()
 	r.metrics.Tasks.AttemptSeconds.With(m.handler).Observe(m.took.Seconds())
@@ -365,7 +365,7 @@ func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
 
 // release gives back what an attempt held.
 func (r *registry) release(a *runningAttempt, v schedule.Verdict) {
-	delete(r.running, a.worker.Id)
+	delete(r.running, a.crew.worker.Id)
 	r.schedule.Ended(a.run, v)
 	r.tasks.places.release(a.place)
 }

@@ -16,12 +16,10 @@ import (
 // retryBacklog is the Retry-After, in seconds, of a delivery refused because too much waits.
 const retryBacklog = 5
 
-// acceptDelivery turns a verified delivery into a task, or says why not. The answer to a new one is sent by the
+// accept turns a verified delivery into a task, or says why not. The answer to a new one is sent by the
 // persister, after the sync.
-func (r *registry) acceptDelivery(ctx actor.Context, m *messages.AcceptDelivery) {
-	d := m.GetDelivery()
-	hash := hashDelivery(d.GetSource(), d.GetDeliveryId())
-	if s, seen := r.tasks.findDelivery(hash); seen {
+func (r *registry) accept(ctx actor.Context, m *accept) {
+	if s, seen := r.tasks.findDelivery(m.hash); seen {
 		r.acceptAgain(ctx, s)
 		return
 	}
@@ -29,15 +27,16 @@ func (r *registry) acceptDelivery(ctx actor.Context, m *messages.AcceptDelivery)
 		ctx.Respond(refusal)
 		return
 	}
-	id := r.newID()
-	record := acceptedRecord(id, d, r.maxAttempts(d))
-	r.split(record, d)
-	if proto.Size(record) > journal.MaxRecordBytes {
+	id, record := r.newID(), m.record
+	record.TaskId, record.MaxAttempts = id[:], uint32(r.maxAttempts(m.GetDelivery()))
+	r.split(record, m.GetDelivery())
+	if max(proto.Size(record), len(m.GetDelivery().GetBody())) > journal.MaxRecordBytes {
 		ctx.Respond(&messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_TOO_LARGE, Detail: "the delivery is too large"})
 		return
 	}
 	s := r.tasks.addAccepted(record, journal.Position{})
 	r.syncing[s] = nil
+	r.warm.put(id, m.GetDelivery())
 	ctx.Send(r.persister, &store{
 		kind: journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED, record: record,
 		fresh: true, item: item{slot: s, turn: r.tasks.get(s).turn},

@@ -82,7 +82,7 @@ func (r *registry) lookup(ctx actor.Context, text string) (slot, bool) {
 func (r *registry) stopRunning(ctx actor.Context, outcome task.Outcome, match func(*runningAttempt) bool) {
 	for _, a := range r.running {
 		if match(a) {
-			ctx.Send(a.worker, &stopAttempt{id: a.id, attempt: a.attempt, outcome: outcome})
+			ctx.Send(a.crew.attempt, &stopAttempt{id: a.id, attempt: a.attempt, outcome: outcome})
 		}
 	}
 }

@@ -131,7 +131,7 @@ func (t *Troupe) workersProps() *actor.Props {
 	attempt := actor.PropsFromProducer(func() actor.Actor {
 		a := &attempts{
 			journal: d.Journal, handlers: d.Handlers, routes: t.routes, config: t.config, clock: d.Clock, metrics: d.Metrics,
-			behavior: actor.NewBehavior(),
+			registry: t.registry, behavior: actor.NewBehavior(),
 		}
 		a.behavior.Become(a.idle)
 		return a

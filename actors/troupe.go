@@ -32,7 +32,6 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
-	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
 )
@@ -153,7 +152,7 @@ func (t *Troupe) Failed() <-chan error { return t.failed }
 func (t *Troupe) Accept(
 	ctx context.Context, d *messages.Delivery,
 ) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error) {
-	answer, err := t.ask(ctx, &messages.AcceptDelivery{Delivery: d})
+	answer, err := t.ask(ctx, newAccept(d))
 	switch m := answer.(type) {
 	case *messages.DeliveryAccepted:
 		return m, nil, nil
@@ -177,15 +176,11 @@ func (t *Troupe) Get(ctx context.Context, id string) (*messages.Task, error) {
 // Delivery returns a task together with the delivery that it works, read back from the journal: headers, and the body byte
 // for byte. Both are nil when there is no task of that ID; only the delivery is while it is not on stable storage yet.
 func (t *Troupe) Delivery(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
-	task, accepted, err := t.read(ctx, id)
-	if err != nil || accepted == nil {
-		return task, nil, err
-	}
-	return task, delivered(accepted), nil
+	return t.read(ctx, id)
 }
 
-// read returns a task and the record of its delivery, as far as there are any.
-func (t *Troupe) read(ctx context.Context, id string) (*messages.Task, *journalv1.TaskAccepted, error) {
+// read returns a task and its delivery, as far as there are any.
+func (t *Troupe) read(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
 	answer, err := t.ask(ctx, &messages.GetTask{WebhookId: id})
 	if err != nil {
 		return nil, nil, err
@@ -194,12 +189,12 @@ func (t *Troupe) read(ctx context.Context, id string) (*messages.Task, *journalv
 	if found == nil || found.task == nil || found.at.IsZero() {
 		return found.taskOrNil(), nil, nil
 	}
-	accepted, err := readDelivery(t.deps.Journal, found.at)
+	delivery, err := readDelivery(t.deps.Journal, found.at)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
 	}
-	found.task.DeliveryId = accepted.GetDeliveryId()
-	return found.task, accepted, nil
+	found.task.DeliveryId = delivery.GetDeliveryId()
+	return found.task, delivery, nil
 }
 
 func (f *foundTask) taskOrNil() *messages.Task {

@@ -9,19 +9,12 @@ import (
 type worker struct {
 	registry *actor.PID
 	attempt  *actor.Props
-	child    *actor.PID
 }
 
-// Receive announces the worker, and hands on what concerns its attempt.
+// Receive announces the worker and its attempt.
 func (w *worker) Receive(ctx actor.Context) {
-	switch m := ctx.Message().(type) {
-	case *actor.Started:
-		w.child = ctx.SpawnPrefix(w.attempt, nameAttempt)
-		ctx.Request(w.registry, &workerReady{})
-	case *assign, *stopAttempt:
-		ctx.Send(w.child, m)
-	case *attemptEnded:
-		ctx.Send(w.registry, m)
+	if _, started := ctx.Message().(*actor.Started); started {
+		ctx.Send(w.registry, &workerReady{crew{worker: ctx.Self(), attempt: ctx.SpawnPrefix(w.attempt, nameAttempt)}})
 	}
 }
 

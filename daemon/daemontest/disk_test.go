@@ -2,7 +2,9 @@ package daemontest_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,7 +41,9 @@ func TestFullDiskRefusesAndComesBackByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Start()
-	body := []byte(`{"fill":"` + strings.Repeat("x", 64<<10) + `"}`)
+	noise := make([]byte, 48<<10) // what cannot be packed into less
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	body := fmt.Appendf(nil, `{"fill":%q}`, base64.StdEncoding.EncodeToString(noise))
 	var stored []string
 	var full daemontest.Answer
 	for n := 0; n < 1000 && full.Code == 0; n++ {

@@ -187,12 +187,14 @@ type TaskAccepted struct {
 	MaxAttempts uint32 `protobuf:"varint,7,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// headers are those worth keeping.
 	Headers []*Header `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
-	// body is what was signed, byte for byte.
+	// body is what was signed, byte for byte. It is empty where packed_body is not.
 	Body []byte `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
 	// route names the route, and the handler where the route has several; empty when no route table was asked.
 	Route string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
 	// parts are the tasks that the delivery was split into, one for each route and handler; empty where it is one task.
-	Parts         []*Part `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`
+	Parts []*Part `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`
+	// packed_body is the body as one block of the S2 format, which is Snappy's with extensions, where that is shorter.
+	PackedBody    []byte `protobuf:"bytes,12,opt,name=packed_body,json=packedBody,proto3" json:"packed_body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +302,13 @@ func (x *TaskAccepted) GetRoute() string {
 func (x *TaskAccepted) GetParts() []*Part {
 	if x != nil {
 		return x.Parts
+	}
+	return nil
+}
+
+func (x *TaskAccepted) GetPackedBody() []byte {
+	if x != nil {
+		return x.PackedBody
 	}
 	return nil
 }
@@ -1560,7 +1569,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"journal.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xc4\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xe5\x02\n" +
 	"\fTaskAccepted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -1575,7 +1584,9 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x04body\x18\t \x01(\fR\x04body\x12\x14\n" +
 	"\x05route\x18\n" +
 	" \x01(\tR\x05route\x12&\n" +
-	"\x05parts\x18\v \x03(\v2\x10.journal.v1.PartR\x05parts\"j\n" +
+	"\x05parts\x18\v \x03(\v2\x10.journal.v1.PartR\x05parts\x12\x1f\n" +
+	"\vpacked_body\x18\f \x01(\fR\n" +
+	"packedBody\"j\n" +
 	"\x04Part\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x10\n" +
