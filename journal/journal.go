@@ -40,6 +40,9 @@ var (
 	ErrNotFound = errors.New("journal: no such record")
 	// ErrLocked means that another process has the journal open.
 	ErrLocked = errors.New("journal: in use by another process")
+	// ErrFenced means that nothing was written because the writer's generation is not the newest: another owner has taken
+	// the journal over. It stays so: whoever gets it stops acting for what the journal holds.
+	ErrFenced = errors.New("journal: fenced by a newer generation")
 	// ErrNoSnapshot means that none was saved yet.
 	ErrNoSnapshot = errors.New("journal: no snapshot")
 )
