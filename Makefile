@@ -23,13 +23,18 @@ man: build ## write the manual pages to bin/man
 test: test-needs ## install what the tests need, and run all of them with the race detector
 	go test -race -shuffle=on -timeout 20m ./...
 
-# strace makes syncs fail under the real daemon, chromium shows its page, prlimit bounds programs. Without one of them its
-# tests skip themselves, and say so.
+# strace makes syncs fail under the real daemon, chromium shows its page, prlimit bounds programs, PostgreSQL is the shared
+# store. Without one of them its tests skip themselves, and say so. The package of PostgreSQL is told beforehand to start no
+# server of its own.
 test-needs:
-	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends strace chromium fonts-dejavu-core util-linux >/dev/null; } || \
-		echo 'strace, chromium or prlimit is not here and cannot be installed: some tests will be skipped'
+	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null && \
+		ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.conf ] || \
+		{ mkdir -p /etc/postgresql-common && \
+		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }; } && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
+		strace chromium fonts-dejavu-core util-linux postgresql-15 >/dev/null; } || \
+		echo 'strace, chromium, prlimit or PostgreSQL is not here and cannot be installed: some tests will be skipped'
 
 check: check-generate check-format check-modules check-proto check-lint ## everything that is not a test: drift, format, modules, proto, lint
 	go vet ./...
