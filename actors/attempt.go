@@ -30,9 +30,6 @@ type Handlers interface {
 // passed, by abandoning it: it is then counted until it ends, and what it returns is not used.
 type attempts struct {
 	journal  journal.Journal
-	handlers Handlers
-	routes   routes
-	config   Config
 	clock    clock.Clock
 	metrics  *metrics.Set
 	registry *actor.PID
@@ -112,7 +109,7 @@ func (a *attempts) running(ctx actor.Context) {
 // left behind.
 func (a *attempts) begin(ctx actor.Context, m *assign) {
 	r := &run{assignment: m, startedAt: a.clock.Now()}
-	binding, err := a.routes.lookup(a.handlers, m.route, m.source, m.eventType)
+	binding, err := m.terms.routes.lookup(m.terms.handlers, m.route, m.source, m.eventType)
 	if err != nil {
 		r.binding.Name = "none"
 		a.current = r
@@ -120,7 +117,7 @@ func (a *attempts) begin(ctx actor.Context, m *assign) {
 		return
 	}
 	r.binding = binding
-	timeout := or(binding.Timeout, a.config.AttemptTimeout)
+	timeout := or(binding.Timeout, m.terms.config.AttemptTimeout)
 	if m.deadline != 0 {
 		timeout = max(0, min(timeout, time.Duration(m.deadline-r.startedAt.UnixNano())))
 	}
@@ -280,7 +277,7 @@ func (a *attempts) stop(ctx actor.Context, m *stopAttempt) {
 func (a *attempts) graceBegins(ctx actor.Context, r *run) {
 	r.timer = nil
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	a.clock.AfterFunc(a.config.Grace, func() { root.Send(self, &graceOver{r}) })
+	a.clock.AfterFunc(r.assignment.terms.config.Grace, func() { root.Send(self, &graceOver{r}) })
 }
 
 // graceOver leaves the goroutine to its fate.

@@ -77,7 +77,11 @@ type (
 		// delivery is there where it is still in memory; otherwise it lies at the position. Whoever takes the assignment
 		// owns it.
 		delivery *messages.Delivery
+		terms    *terms // those that hold for the attempt, to its end
 	}
+
+	// unknownRoute refuses a delivery that is assigned to a route that there is not, or not any more. Registry to troupe.
+	unknownRoute struct{}
 
 	// attemptEnded says how an assignment ended. It comes once for each, whatever happens. Attempt, or the strategy that
 	// supervises it, to registry.

@@ -19,15 +19,12 @@ import (
 // registry is the single writer of task state. It runs no user code, does no I/O and never blocks: it decides, hands
 // what it decided to the persister, and gives workers one attempt at a time.
 type registry struct {
-	config    Config
+	*terms    // those that hold now
 	clock     clock.Clock
 	random    func() float64
 	newID     func() task.ID
 	metrics   *metrics.Set
 	persister *actor.PID
-
-	handlers Handlers
-	routes   routes
 
 	tasks    *table
 	schedule *schedule.Scheduler // of what waits; its handles are slots
@@ -99,6 +96,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.snapshotSaved(ctx, m)
 	case upkeepDue:
 		r.upkeepDue(ctx)
+	case *terms:
+		r.takeOver(ctx, m)
 	case *drain:
 		r.drain(ctx, m)
 	}
@@ -133,13 +132,18 @@ func (r *registry) start(ctx actor.Context) {
 
 // restore puts a task that waited before the restart back into its lane.
 func (r *registry) restore(ctx actor.Context, s slot) {
+	r.rejoin(ctx, s)
+	r.arrivals.push(r.enqueue(s))
+}
+
+// rejoin puts a task that waits into its lane, from what is known of it.
+func (r *registry) rejoin(ctx actor.Context, s slot) {
 	e := r.tasks.get(s)
 	a := schedule.Arrival{At: e.Since, Due: e.DueAt, Again: e.Requeued()}
 	if d := r.tasks.detail(s); d != nil {
 		a.Burst = d.burst
 	}
 	r.supersede(ctx, r.schedule.Add(uint32(s), r.lane(e.place), a), e.place, e.ID)
-	r.arrivals.push(r.enqueue(s))
 }
 
 // after mails a message to the registry itself once d has passed.
@@ -298,7 +302,7 @@ func (r *registry) assign(ctx actor.Context, s slot, run *schedule.Run) bool {
 	from, lane := r.tasks.origins.get(e.origin), r.tasks.places.get(e.place)
 	a := &assign{
 		id: e.ID, attempt: ev.Attempt, source: from.source, eventType: from.eventType, route: lane.route, key: lane.key,
-		createdAt: e.CreatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at,
+		createdAt: e.CreatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at, terms: r.terms,
 	}
 	if !r.commit(ctx, s, change{id: e.ID, event: ev}, nil, nil) {
 		return false

@@ -27,6 +27,10 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 		ctx.Respond(refusal)
 		return
 	}
+	if r.isStale(m.GetDelivery()) {
+		ctx.Respond(unknownRoute{})
+		return
+	}
 	id, record := r.newID(), m.record
 	record.TaskId, record.MaxAttempts = id[:], uint32(r.maxAttempts(m.GetDelivery()))
 	r.split(record, m.GetDelivery())

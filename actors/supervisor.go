@@ -58,11 +58,11 @@ func (s *failStrategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supe
 }
 
 // supervisorProps: the supervisor's children fail the process; so does the supervisor itself.
-func (t *Troupe) supervisorProps(state *State) *actor.Props {
+func (t *Troupe) supervisorProps(state *State, first *terms) *actor.Props {
 	strategy := &failStrategy{fail: t.fail}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
-			persister: t.persisterProps(), registry: t.registryProps(state), workers: t.workersProps(),
+			persister: t.persisterProps(), registry: t.registryProps(state, first), workers: t.workersProps(),
 			replays: t.replaysProps(), handlers: t.handlersProps(),
 		}
 	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
@@ -80,13 +80,13 @@ func (t *Troupe) persisterProps() *actor.Props {
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, namePersister))))
 }
 
-func (t *Troupe) registryProps(state *State) *actor.Props {
+func (t *Troupe) registryProps(state *State, first *terms) *actor.Props {
 	d := t.deps
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &registry{
-			config: t.config, clock: d.Clock, random: d.Random, newID: d.NewID, metrics: d.Metrics,
-			persister: t.persister, tasks: state.tasks, covered: state.end, handlers: d.Handlers, routes: t.routes,
-			schedule: schedule.New(t.routes.schedules(), schedule.Route{}),
+			terms: first, clock: d.Clock, random: d.Random, newID: d.NewID, metrics: d.Metrics,
+			persister: t.persister, tasks: state.tasks, covered: state.end,
+			schedule: schedule.New(first.routes.schedules(), schedule.Route{}),
 			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
@@ -130,8 +130,7 @@ func (t *Troupe) workersProps() *actor.Props {
 	d := t.deps
 	attempt := actor.PropsFromProducer(func() actor.Actor {
 		a := &attempts{
-			journal: d.Journal, handlers: d.Handlers, routes: t.routes, config: t.config, clock: d.Clock, metrics: d.Metrics,
-			registry: t.registry, behavior: actor.NewBehavior(),
+			journal: d.Journal, clock: d.Clock, metrics: d.Metrics, registry: t.registry, behavior: actor.NewBehavior(),
 		}
 		a.behavior.Become(a.idle)
 		return a

@@ -89,9 +89,9 @@ type HandlerActor interface {
 
 // Troupe is a running tree of actors.
 type Troupe struct {
-	config  Config
+	config  Config // that of the start
 	deps    Deps
-	routes  routes
+	terms   atomic.Pointer[terms] // those that were handed to the registry last
 	system  *actor.ActorSystem
 	replies *replies
 
@@ -110,11 +110,12 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	if deps.Journal == nil || deps.Snapshots == nil || deps.Handlers == nil || deps.Metrics == nil {
 		return nil, errors.New("actors: journal, snapshots, handlers and metrics are required")
 	}
-	known, err := newRoutes(deps.Routes)
+	first, err := newTerms(config, deps.Routes, deps.Handlers)
 	if err != nil {
 		return nil, err
 	}
-	t := &Troupe{config: config, deps: deps.withDefaults(), routes: known, failed: make(chan error, 1)}
+	t := &Troupe{config: config, deps: deps.withDefaults(), failed: make(chan error, 1)}
+	t.terms.Store(first)
 	t.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return t.deps.Logger }),
 		actor.WithDeadLetterRequestLogging(false),
@@ -125,7 +126,7 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
 	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
 	t.replays = actor.NewPID(address, nameSupervisor+"/"+nameReplays)
-	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state), nameSupervisor); err != nil {
+	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state, first), nameSupervisor); err != nil {
 		return nil, err
 	}
 	if _, err := t.replies.ask(context.Background(), t.supervisor, areYouUp{}, noTimeout); err != nil {
@@ -148,7 +149,7 @@ func (t *Troupe) fail(err error) {
 func (t *Troupe) Failed() <-chan error { return t.failed }
 
 // Accept makes a verified delivery durable and turns it into a task. Exactly one of the three is set: what it became,
-// why it was refused with nothing stored, or ErrBusy or ErrNoAnswer. The delivery must not be changed afterwards.
+// why it was refused with nothing stored, or ErrBusy, ErrNoAnswer or ErrRouteGone. The delivery must not be changed afterwards.
 func (t *Troupe) Accept(
 	ctx context.Context, d *messages.Delivery,
 ) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error) {
@@ -158,6 +159,8 @@ func (t *Troupe) Accept(
 		return m, nil, nil
 	case *messages.DeliveryRefused:
 		return nil, m, nil
+	case unknownRoute:
+		return nil, nil, ErrRouteGone
 	default:
 		return nil, nil, err
 	}
@@ -276,7 +279,7 @@ func (t *Troupe) Drain(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	_, stopErr := t.replies.ask(context.WithoutCancel(ctx), t.registry, &drain{stopRunning: true}, 2*t.config.Grace)
+	_, stopErr := t.replies.ask(context.WithoutCancel(ctx), t.registry, &drain{stopRunning: true}, 2*t.terms.Load().config.Grace)
 	return errors.Join(ctx.Err(), stopErr)
 }
 

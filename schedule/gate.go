@@ -43,13 +43,27 @@ type Gate struct {
 	running int
 }
 
-// NewGate returns a Gate; its name is for people.
+// NewGate returns a Gate. Its name is for people, and tells which Gate it stands for when routes are replaced.
 func NewGate(name string, l Limits) *Gate {
 	g := &Gate{name: name, limits: l}
 	if l.Rate > 0 {
 		g.limiter = rate.NewLimiter(rate.Limit(l.Rate), max(l.Burst, 1))
 	}
 	return g
+}
+
+// adopt puts other limits in the place of the Gate's. What runs still counts, and so does what its rate has been used.
+func (g *Gate) adopt(l Limits, now int64) {
+	switch at := time.Unix(0, now); {
+	case l.Rate <= 0:
+		g.limiter = nil
+	case g.limiter == nil:
+		g.limiter = NewGate(g.name, l).limiter
+	default:
+		g.limiter.SetLimitAt(at, rate.Limit(l.Rate))
+		g.limiter.SetBurstAt(at, max(l.Burst, 1))
+	}
+	g.limits = l
 }
 
 func (g *Gate) blockedUntil(now int64) int64 {

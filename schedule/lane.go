@@ -41,6 +41,8 @@ func (p Policy) replaces() bool { return p >= Coalesce }
 // lane is the tasks of one ordering key of one route, while there are any.
 type lane struct {
 	id      uint32
+	name    string // of its route, configured or not
+	ordered bool
 	policy  Policy
 	paused  bool
 	offered bool // stands in its route's rotation
@@ -51,6 +53,14 @@ type lane struct {
 	live    int   // members that wait, timed or ready
 	running int   // Runs not yet ended
 	burst   int64 // of Debounce: when the waiting one's burst began; zero when none waits
+}
+
+// policyOf is the lane's policy on a route: that of the route where there is a key.
+func (l *lane) policyOf(r *route) Policy {
+	if l.ordered {
+		return r.Policy
+	}
+	return Parallel
 }
 
 // quietUntil is when a Debounce lane that got a task at that time may run it.
@@ -86,10 +96,8 @@ type Waiting struct {
 func (s *Scheduler) Lane(in Lane, now int64, most int) LaneState {
 	l, known := s.lanes[in.ID]
 	if !known {
-		l = &lane{route: s.route(in.Route)}
-		if in.Ordered {
-			l.policy = l.route.Policy
-		}
+		l = &lane{ordered: in.Ordered, route: s.route(in.Route)}
+		l.policy = l.policyOf(l.route)
 	}
 	state := LaneState{Policy: l.policy, Paused: l.paused, Running: l.running, Total: l.live}
 	l.waiting.each(func(it item) bool {

@@ -1,6 +1,8 @@
 package schedule_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +26,9 @@ type world struct {
 	begun     map[uint32]bool
 	final     map[uint32]bool
 	newest    map[uint32]uint32 // by lane ID
+	known     map[string]bool   // routes that there are
+	through   map[uint32]bool   // those that run and began on a known route
+	most      int               // of them may run at one time; zero for no bound
 	moved     map[uint32]bool   // lanes whose order somebody changed
 }
 
@@ -45,17 +50,13 @@ func newWorld(t *rapid.T) *world {
 		t: t, now: 1, policies: make(map[string]schedule.Policy), laneOf: make(map[uint32]schedule.Lane),
 		running: make(map[uint32]*schedule.Run), inLane: make(map[uint32]int), lastBegun: make(map[uint32]uint32),
 		begun: make(map[uint32]bool), final: make(map[uint32]bool), newest: make(map[uint32]uint32),
-		moved: make(map[uint32]bool),
+		moved: make(map[uint32]bool), known: make(map[string]bool), through: make(map[uint32]bool),
 	}
-	destination := schedule.NewGate("destination", schedule.Limits{Concurrency: rapid.IntRange(0, 3).Draw(t, "concurrency")})
 	var routes []schedule.Route
 	for p := schedule.Parallel; p <= schedule.Supersede; p++ {
-		routes = append(routes, schedule.Route{
-			Name: p.String(), Policy: p, Quiet: 3, MaxWait: time.Duration(rapid.IntRange(0, 9).Draw(t, "max wait")),
-			Gates: []*schedule.Gate{destination, schedule.NewGate(p.String(), schedule.Limits{Rate: 3e8, Burst: 2})},
-		})
-		w.policies[p.String()] = p
+		routes = append(routes, w.route(p.String(), p))
 	}
+	w.gate(routes)
 	w.s = schedule.New(routes, schedule.Route{Name: "unknown"})
 	for id := range uint32(rapid.IntRange(1, 500).Draw(t, "keys")) {
 		w.lanes = append(w.lanes, schedule.Lane{ID: id, Route: routes[int(id)%len(routes)].Name, Ordered: true})
@@ -63,8 +64,55 @@ func newWorld(t *rapid.T) *world {
 	return w
 }
 
+// route makes one, and notes its policy.
+func (w *world) route(name string, p schedule.Policy) schedule.Route {
+	w.policies[name], w.known[name] = p, true
+	return schedule.Route{
+		Name: name, Policy: p, Quiet: 3, MaxWait: time.Duration(rapid.IntRange(0, 9).Draw(w.t, "max wait")),
+		Gates: []*schedule.Gate{schedule.NewGate(name, schedule.Limits{Rate: 3e8, Burst: 2})},
+	}
+}
+
+// gate puts all routes behind one destination as well.
+func (w *world) gate(routes []schedule.Route) {
+	w.most = rapid.IntRange(0, 3).Draw(w.t, "concurrency")
+	destination := schedule.NewGate("destination", schedule.Limits{Concurrency: w.most})
+	for i := range routes {
+		routes[i].Gates = append(routes[i].Gates, destination)
+	}
+}
+
+// replace changes the policy of some routes and removes others, and lets those arrive again that it displaces.
+func (w *world) replace() {
+	var routes []schedule.Route
+	before := maps.Clone(w.policies)
+	for p := schedule.Parallel; p <= schedule.Supersede; p++ {
+		name := p.String()
+		switch rapid.IntRange(0, 3).Draw(w.t, "fate of "+name) {
+		case 0: // it goes: its tasks are in no order
+			w.policies[name], w.known[name] = schedule.Parallel, false
+		case 1:
+			routes = append(routes, w.route(name, schedule.Policy(rapid.IntRange(0, 4).Draw(w.t, "policy of "+name))))
+		default:
+			routes = append(routes, w.route(name, before[name]))
+		}
+	}
+	w.gate(routes)
+	displaced := w.s.Replace(routes, schedule.Route{Name: "unknown"}, w.now)
+	slices.Sort(displaced)
+	for _, h := range displaced {
+		if w.s.Waits(h) || w.final[h] || w.running[h] != nil {
+			w.t.Fatalf("%d is displaced: waits %t, final %t, running %t", h, w.s.Waits(h), w.final[h], w.running[h] != nil)
+		}
+	}
+	for _, h := range displaced {
+		w.moved[w.laneOf[h].ID] = true
+		w.join(h, w.laneOf[h])
+	}
+}
+
 func (w *world) step() {
-	switch rapid.IntRange(0, 11).Draw(w.t, "step") {
+	switch rapid.IntRange(0, 12).Draw(w.t, "step") {
 	case 0, 1, 2:
 		w.arrive(rapid.SampledFrom(w.lanes).Draw(w.t, "lane"))
 	case 3, 4, 5:
@@ -86,6 +134,8 @@ func (w *world) step() {
 		}
 	case 11:
 		w.operate()
+	case 12:
+		w.replace()
 	}
 }
 
@@ -111,6 +161,11 @@ func (w *world) arrive(l schedule.Lane) {
 	w.arrivals++
 	w.laneOf[h] = l
 	w.newest[l.ID] = h
+	w.join(h, l)
+}
+
+// join puts a task into its lane.
+func (w *world) join(h uint32, l schedule.Lane) {
 	effect := w.s.Add(h, l, schedule.Arrival{At: w.now})
 	for _, old := range effect.Superseded {
 		if w.laneOf[old].ID != l.ID || w.final[old] || old >= h {
@@ -130,6 +185,12 @@ func (w *world) begin() {
 	}
 	l := w.laneOf[h]
 	policy := w.policies[l.Route]
+	if w.known[l.Route] {
+		if w.most > 0 && len(w.through) >= w.most {
+			w.t.Fatalf("%d runs beside %d others, and no more than %d may", h, len(w.through), w.most)
+		}
+		w.through[h] = true
+	}
 	if w.final[h] || w.running[h] != nil {
 		w.t.Fatalf("%d runs: final %t", h, w.final[h])
 	}
@@ -170,6 +231,7 @@ func (w *world) end(h uint32, outcome int) {
 	}
 	w.s.Ended(w.running[h], schedule.Verdict(outcome%3))
 	delete(w.running, h)
+	delete(w.through, h)
 	w.inLane[l.ID]--
 }
 

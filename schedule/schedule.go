@@ -16,7 +16,10 @@
 // no Run, and is not paused, stands in its route's rotation. So no lane is ever stuck.
 package schedule
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Never is a time that does not come.
 const Never = int64(math.MaxInt64)
@@ -76,7 +79,8 @@ type Scheduler struct {
 	active   []*route // those whose rotation is not empty
 	cursor   int      // whose turn it is in active
 	lanes    map[uint32]*lane
-	members  []member // by handle
+	gates    map[string]*Gate // by name; those of earlier routes for as long as something runs through them
+	members  []member         // by handle
 	due      dueHeap
 }
 
@@ -84,6 +88,12 @@ type Scheduler struct {
 func New(routes []Route, fallback Route) *Scheduler {
 	s := &Scheduler{
 		routes: make(map[string]*route, len(routes)), fallback: newRoute(fallback), lanes: make(map[uint32]*lane),
+		gates: make(map[string]*Gate),
+	}
+	for _, r := range append(slices.Clone(routes), fallback) {
+		for _, g := range r.Gates {
+			s.gates[g.name] = g
+		}
 	}
 	for _, r := range routes {
 		s.routes[r.Name] = newRoute(r)
@@ -369,10 +379,8 @@ func (s *Scheduler) lane(in Lane) *lane {
 	if l, ok := s.lanes[in.ID]; ok {
 		return l
 	}
-	l := &lane{id: in.ID, route: s.route(in.Route)}
-	if in.Ordered {
-		l.policy = l.route.Policy
-	}
+	l := &lane{id: in.ID, name: in.Route, ordered: in.Ordered, route: s.route(in.Route)}
+	l.policy = l.policyOf(l.route)
 	s.lanes[in.ID] = l
 	return l
 }
