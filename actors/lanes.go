@@ -102,45 +102,30 @@ func (r *registry) lanesOf(key, route string) []uint32 {
 	return numbers
 }
 
-// getLanes answers why something waits, or which lanes are the longest.
+// getLanes answers why something waits.
 func (r *registry) getLanes(ctx actor.Context, m *messages.GetLanes) {
 	reply := &messages.GetLanesReply{}
-	if m.GetKey() != "" {
-		for _, number := range r.lanesOf(m.GetKey(), m.GetRoute()) {
-			reply.Lanes = append(reply.Lanes, r.showLane(number))
-		}
-		reply.Total = uint64(len(reply.Lanes))
-		ctx.Respond(reply)
-		return
+	for _, number := range r.lanesOf(m.GetKey(), m.GetRoute()) {
+		reply.Lanes = append(reply.Lanes, r.showLane(number))
 	}
-	reply.Lanes, reply.Total = r.longestLanes(int(min(m.GetLimit(), maxLanesListed)), m.GetRoute())
+	reply.Total = uint64(len(reply.Lanes))
 	ctx.Respond(reply)
 }
 
-// longestLanes returns those in which the most tasks wait, and how many lanes there are.
-func (r *registry) longestLanes(limit int, route string) (lanes []*messages.Lane, total uint64) {
-	type length struct {
-		number  uint32
-		waiting int
-	}
-	var all []length
-	r.schedule.Lanes(func(number uint32, waiting, _ int, _ bool) bool {
-		if route == "" || r.tasks.places.get(number).route == route {
-			all = append(all, length{number, waiting})
+// getLanesAt answers how lanes stand, without their tasks. Those that are gone meanwhile are left out.
+func (r *registry) getLanesAt(ctx actor.Context, m *getLanesAt) {
+	reply := &messages.GetLanesReply{}
+	for _, p := range m.places {
+		number, known := r.tasks.places.find(p)
+		if !known {
+			continue
 		}
-		return true
-	})
-	slices.SortFunc(all, func(a, b length) int {
-		return cmp.Or(cmp.Compare(b.waiting, a.waiting), cmp.Compare(a.number, b.number))
-	})
-	for _, l := range all[:min(limit, len(all))] {
-		p := r.tasks.places.get(l.number)
-		state := r.schedule.Lane(r.lane(l.number), r.now(), 1)
-		lanes = append(lanes, &messages.Lane{
+		state := r.schedule.Lane(r.lane(number), r.now(), 1)
+		reply.Lanes = append(reply.Lanes, &messages.Lane{
 			Route: p.route, Key: p.key, Policy: state.Policy.String(), Paused: state.Paused, WaitingTotal: uint64(state.Total),
 		})
 	}
-	return lanes, uint64(len(all))
+	ctx.Respond(reply)
 }
 
 // showLane is a lane with what runs and waits in it, and why its head does not run.

@@ -19,8 +19,13 @@ type Query struct {
 	Statuses []task.Status
 	// Source, EventType, Key and Route must match whole; empty means any.
 	Source, EventType, Key, Route string
+	// Routes are those wanted; none means any. Where Route or Routes is given, parts of deliveries are selected too, for it is
+	// they that have a route; else a delivery is its one task.
+	Routes []string
 	// Text must occur in the error; empty means any.
 	Text string
+	// Words must occur in the ID, source, event type, key, route or error, whatever the case of ASCII letters; empty means any.
+	Words string
 	// From and Until bound the time of acceptance, in nanoseconds since 1970, Until excluded; zero means no bound.
 	From, Until int64
 	// After is the ID of the last task of the page before; zero for the first page.
@@ -39,7 +44,7 @@ func (t *Troupe) List(ctx context.Context, q Query) ([]*messages.Task, task.ID, 
 	if err != nil {
 		return nil, task.ID{}, err
 	}
-	entries := newest(ctx, answer.(view), &q)
+	entries := newest(ctx, answer.(view), &q).newestFirst()
 	if ctx.Err() != nil {
 		return nil, task.ID{}, ctx.Err()
 	}
@@ -57,7 +62,7 @@ func (t *Troupe) List(ctx context.Context, q Query) ([]*messages.Task, task.ID, 
 
 // newest returns the tasks that match, up to one more than the limit. It gives up when ctx is done. Slots are given out in
 // the order in which tasks come, so it begins at the end: once the page is full, most chunks are passed over as a whole.
-func newest(ctx context.Context, v view, q *Query) []record {
+func newest(ctx context.Context, v view, q *Query) *page {
 	page := newPage(q.Limit + 1)
 	for _, c := range slices.Backward(v.chunks) {
 		if ctx.Err() != nil {
@@ -66,6 +71,7 @@ func newest(ctx context.Context, v view, q *Query) []record {
 		if page.full(c.newest) {
 			continue
 		}
+		page.looked += chunkSize
 		for i := range slices.Backward(c.entries[:]) {
 			e := &c.entries[i]
 			if !e.used || page.full(e.ID) || !q.admits(e) {
@@ -76,12 +82,12 @@ func newest(ctx context.Context, v view, q *Query) []record {
 			}
 		}
 	}
-	return page.newestFirst()
+	return page
 }
 
 // admits judges what is in the entry itself.
 func (q *Query) admits(e *entry) bool {
-	return e.role != part &&
+	return (e.role != part || q.Route != "" || len(q.Routes) > 0) &&
 		(q.From == 0 || e.CreatedAt >= q.From) && (q.Until == 0 || e.CreatedAt < q.Until) &&
 		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, e.Status)) &&
 		(q.After == task.ID{} || bytes.Compare(e.ID[:], q.After[:]) < 0)
@@ -93,7 +99,41 @@ func (q *Query) matches(r record) bool {
 		(q.EventType == "" || q.EventType == r.origin.eventType) &&
 		(q.Key == "" || q.Key == r.place.key) &&
 		(q.Route == "" || q.Route == r.place.route) &&
-		(q.Text == "" || strings.Contains(r.err, q.Text))
+		(len(q.Routes) == 0 || slices.Contains(q.Routes, r.place.route)) &&
+		(q.Text == "" || strings.Contains(r.err, q.Text)) &&
+		(q.Words == "" || q.speaksOf(r))
+}
+
+// speaksOf says whether the words occur somewhere.
+func (q *Query) speaksOf(r record) bool {
+	for _, text := range [...]string{r.origin.eventType, r.origin.source, r.place.key, r.place.route, r.err} {
+		if containsFold(text, q.Words) {
+			return true
+		}
+	}
+	return strings.Trim(q.Words, "0123456789abcdefABCDEF-") == "" && containsFold(r.ID.String(), q.Words)
+}
+
+// containsFold says whether a text holds another, whatever the case of ASCII letters. It allocates nothing: a page that
+// finds little asks it a million times.
+func containsFold(text, wanted string) bool {
+	for i := 0; i+len(wanted) <= len(text); i++ {
+		same := true
+		for j := 0; j < len(wanted) && same; j++ {
+			same = lower(text[i+j]) == lower(wanted[j])
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
 }
 
 // page keeps the newest entries that it was offered: it fills to twice its size and then drops the older half, so that a
@@ -102,6 +142,7 @@ type page struct {
 	size    int
 	entries []record
 	oldest  *record // once size entries are known, older ones need not apply
+	looked  int     // how many entries were looked at
 }
 
 func newPage(size int) *page { return &page{size: size, entries: make([]record, 0, 2*size)} }

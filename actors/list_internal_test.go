@@ -30,6 +30,8 @@ func TestNewestFindsTheSameAsLookingAtAll(t *testing.T) {
 	for _, q := range []Query{
 		{Limit: 10}, {Limit: 10, Statuses: []task.Status{task.Failed}}, {Limit: 3, Key: "key-7"},
 		{Limit: 1000, EventType: "event-3"}, {Limit: 5, From: 100, Until: 200}, {Limit: 5, Key: "none"},
+		{Limit: 5, Routes: []string{"other", "reviews"}}, {Limit: 5, Routes: []string{"other"}},
+		{Limit: 5, Words: "EVENT-19"}, {Limit: 5, Words: "key-77"}, {Limit: 7, Words: "000013"}, {Limit: 5, Words: "nowhere"},
 	} {
 		var want []task.ID
 		seen.each(func(r record) bool {
@@ -38,7 +40,7 @@ func TestNewestFindsTheSameAsLookingAtAll(t *testing.T) {
 			}
 			return true
 		})
-		got := newest(t.Context(), seen, &q)
+		got := newest(t.Context(), seen, &q).newestFirst()
 		if len(got) != min(len(want), q.Limit+1) {
 			t.Errorf("%+v: %d tasks, want %d of them", q, len(got), len(want))
 		}
@@ -47,6 +49,53 @@ func TestNewestFindsTheSameAsLookingAtAll(t *testing.T) {
 				t.Errorf("%+v: place %d holds %v, want %v", q, i, r.ID, want[i])
 			}
 		}
+	}
+}
+
+// TestAPageCostsTheSameHoweverManyTasksThereAre counts the entries that are looked at.
+func TestAPageCostsTheSameHoweverManyTasksThereAre(t *testing.T) {
+	few, many := manyTasks(50_000).view(), manyTasks(200_000).view()
+	for name, q := range map[string]Query{
+		"newest":       {Limit: 100},
+		"dead letters": {Limit: 100, Statuses: []task.Status{task.Failed}},
+		"words":        {Limit: 100, Words: "event-7"},
+	} {
+		inFew, inMany := newest(t.Context(), few, &q).looked, newest(t.Context(), many, &q).looked
+		if inFew != inMany || inFew > 30_000 {
+			t.Errorf("%s: looked at %d of 50000 and at %d of 200000", name, inFew, inMany)
+		}
+	}
+}
+
+func TestLongestLanes(t *testing.T) {
+	tasks := newTable()
+	add := func(key string, status task.Status, role role, n int) {
+		for range n {
+			e := entry{Task: task.Task{Status: status, CreatedAt: 1}, role: role}
+			binary.BigEndian.PutUint64(e.ID[:], uint64(tasks.size()+1))
+			e.origin, e.place = tasks.originOf("github", "push"), tasks.placeOf("reviews", key)
+			tasks.add(e)
+		}
+	}
+	for i := range 50 {
+		add(fmt.Sprint("k", i), task.Queued, part, i%7+1)
+	}
+	add("long", task.Queued, whole, 9)
+	add("long", task.Retrying, whole, 1)
+	add("runs", task.Processing, whole, 20)
+	add("done", task.Completed, whole, 30)
+	add("parent", task.Queued, split, 40)
+	tasks.pause(place{"reviews", "still"}, true)
+	seen := tasks.view()
+	places, total := seen.longest(3, "")
+	if total != 50+3 || len(places) != 3 || places[0].key != "long" || places[1].key != "k6" || places[2].key != "k13" {
+		t.Errorf("%d lanes, the longest %v", total, places)
+	}
+	if places, total := seen.longest(100, "reviews"); total != 53 || len(places) != 53 {
+		t.Errorf("of a route: %d, %d shown", total, len(places))
+	}
+	if places, total := seen.longest(3, "other"); total != 0 || len(places) != 0 {
+		t.Errorf("of another route: %d, %v", total, places)
 	}
 }
 

@@ -124,6 +124,12 @@ type (
 	// getView asks the registry for a view of all tasks; the answer is one.
 	getView struct{}
 
+	// getLanesAt asks the registry how lanes stand; the answer is a *messages.GetLanesReply in the same order.
+	getLanesAt struct{ places []place }
+
+	// getRoutes asks the registry how the routes and their gates stand; the answer is a []schedule.RouteState.
+	getRoutes struct{}
+
 	// drain asks the registry to assign nothing any more; the answer, drained, comes when nothing runs.
 	drain struct {
 		// stopRunning tells running attempts to stop; they run again after the next start.

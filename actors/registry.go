@@ -88,6 +88,10 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.getCounts(ctx)
 	case getView:
 		ctx.Respond(r.tasks.view())
+	case *getLanesAt:
+		r.getLanesAt(ctx, m)
+	case getRoutes:
+		ctx.Respond(r.schedule.Routes(r.now()))
 	case snapshotDue:
 		r.snapshotDue(ctx)
 	case snapshotNow:

@@ -33,6 +33,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/schedule"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
@@ -232,8 +233,20 @@ func (t *Troupe) Move(ctx context.Context, id string, front bool) (*messages.Tas
 	return t.change(ctx, &messages.MoveTask{WebhookId: id, Front: front})
 }
 
+// RouteStates says how the routes stand: what waits and runs, and which gate keeps more from starting.
+func (t *Troupe) RouteStates(ctx context.Context) ([]schedule.RouteState, error) {
+	answer, err := t.ask(ctx, getRoutes{})
+	if err != nil {
+		return nil, err
+	}
+	return answer.([]schedule.RouteState), nil
+}
+
 // Lanes says how the lanes of a key stand, or which lanes are the longest.
 func (t *Troupe) Lanes(ctx context.Context, q *messages.GetLanes) (*messages.GetLanesReply, error) {
+	if q.GetKey() == "" {
+		return t.longestLanes(ctx, q)
+	}
 	answer, err := t.ask(ctx, q)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ type route struct {
 	rotation queue[*lane] // eligible lanes, in the order in which they have their turn
 	active   bool         // stands in Scheduler.active
 	waiting  int
+	running  int // Runs not yet ended
 }
 
 func newRoute(r Route) *route { return &route{Route: r} }

@@ -283,6 +283,7 @@ func (s *Scheduler) begin(l *lane, now int64) (uint32, *Run, bool) {
 	l.waiting.pop()
 	s.leave(it.handle)
 	l.running++
+	l.route.running++
 	l.burst = 0
 	s.offer(l)
 	return it.handle, run, true
@@ -301,6 +302,7 @@ func (s *Scheduler) Ended(run *Run, v Verdict) {
 		done(v)
 	}
 	run.lane.running--
+	run.lane.route.running--
 	s.offer(run.lane)
 	s.close(run.lane)
 }
