@@ -2,7 +2,7 @@ include tools.mk
 
 .DEFAULT_GOAL := help
 .PHONY: help run build man test test-needs check bench bench-go generate fuzz cover clean \
-	check-generate check-format check-lint check-proto check-modules
+	check-generate check-format check-lint check-proto check-modules check-api
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -36,7 +36,7 @@ test-needs:
 		strace chromium fonts-dejavu-core util-linux postgresql-15 >/dev/null; } || \
 		echo 'strace, chromium, prlimit or PostgreSQL is not here and cannot be installed: some tests will be skipped'
 
-check: check-generate check-format check-modules check-proto check-lint ## everything that is not a test: drift, format, modules, proto, lint
+check: check-generate check-format check-modules check-proto check-api check-lint ## everything that is not a test: drift, format, modules, proto, OpenAPI, lint
 	go vet ./...
 
 check-generate: generate
@@ -56,6 +56,10 @@ check-proto: $(BUF)
 	@if base=$$(git rev-parse -q --verify HEAD~1) && git cat-file -e $$base:buf.yaml 2>/dev/null; then \
 		$(BIN)/buf breaking --against ".git#ref=$$base"; \
 	else echo 'buf breaking: no earlier commit to compare with'; fi
+
+# The contract of the API is validated and linted by a test, for the linters there are need another runtime.
+check-api:
+	go test -run '^TestContractLint$$' ./http/status
 
 check-lint: $(GOLANGCI_LINT)
 	$(BIN)/golangci-lint run --allow-parallel-runners ./...

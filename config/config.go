@@ -39,24 +39,25 @@ type Log struct {
 
 // HTTP bounds the listeners.
 type HTTP struct {
-	Listen              string   `koanf:"listen" doc:"host:port for deliveries and, without admin_listen, for everything else."`
-	AdminListen         string   `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
-	AdminTokens         []string `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
-	Tokens              []Token  `koanf:"tokens" doc:"Bearer tokens that are kept as hashes, each with its scope, as hooktroupe token prints them: {name, hash, scope}."`
-	AllowedHosts        []string `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
-	ClientAddress       string   `koanf:"client_address" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
-	TrustedProxies      []string `koanf:"trusted_proxies" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
-	TLS                 TLS      `koanf:"tls"`
-	MaxBodyBytes        Bytes    `koanf:"max_body_bytes" doc:"Largest body of one delivery, at most 60MiB."`
-	MaxHeaderBytes      Bytes    `koanf:"max_header_bytes" doc:"Largest header block, 4KiB to 1MiB."`
-	MaxConnections      int      `koanf:"max_connections" doc:"Open connections of one listener."`
-	MaxConnectionsPerIP int      `koanf:"max_connections_per_ip" doc:"Open connections of one peer's address; loopback and trusted_proxies have no bound."`
-	MaxInflightRequests int      `koanf:"max_inflight_requests" doc:"Deliveries that are read or wait for their answer."`
-	MaxInflightBytes    Bytes    `koanf:"max_inflight_bytes" doc:"Memory of their bodies together."`
-	ReadTimeout         Duration `koanf:"read_timeout" doc:"Longest arrival of one request."`
-	WriteTimeout        Duration `koanf:"write_timeout" doc:"Longest sending of one response."`
-	IdleTimeout         Duration `koanf:"idle_timeout" doc:"Longest wait for the next request of a connection."`
-	DrainDelay          Duration `koanf:"drain_delay" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
+	Listen              string              `koanf:"listen" doc:"host:port for deliveries and, without admin_listen, for everything else."`
+	AdminListen         string              `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
+	AdminTokens         []string            `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
+	Tokens              []Token             `koanf:"tokens" doc:"Bearer tokens that are kept as hashes, each with its scope, as hooktroupe token prints them: {name, hash, scope}."`
+	ClientCertificates  []ClientCertificate `koanf:"client_certificates" doc:"Certificates of tls.client_ca that open the status API like tokens: {name, subject, scope}."`
+	AllowedHosts        []string            `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
+	ClientAddress       string              `koanf:"client_address" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
+	TrustedProxies      []string            `koanf:"trusted_proxies" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
+	TLS                 TLS                 `koanf:"tls"`
+	MaxBodyBytes        Bytes               `koanf:"max_body_bytes" doc:"Largest body of one delivery, at most 60MiB."`
+	MaxHeaderBytes      Bytes               `koanf:"max_header_bytes" doc:"Largest header block, 4KiB to 1MiB."`
+	MaxConnections      int                 `koanf:"max_connections" doc:"Open connections of one listener."`
+	MaxConnectionsPerIP int                 `koanf:"max_connections_per_ip" doc:"Open connections of one peer's address; loopback and trusted_proxies have no bound."`
+	MaxInflightRequests int                 `koanf:"max_inflight_requests" doc:"Deliveries that are read or wait for their answer."`
+	MaxInflightBytes    Bytes               `koanf:"max_inflight_bytes" doc:"Memory of their bodies together."`
+	ReadTimeout         Duration            `koanf:"read_timeout" doc:"Longest arrival of one request."`
+	WriteTimeout        Duration            `koanf:"write_timeout" doc:"Longest sending of one response."`
+	IdleTimeout         Duration            `koanf:"idle_timeout" doc:"Longest wait for the next request of a connection."`
+	DrainDelay          Duration            `koanf:"drain_delay" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
 }
 
 // Token is a bearer token of which only the hash is known.
@@ -66,10 +67,19 @@ type Token struct {
 	Scope string `koanf:"scope" doc:"read, operate or admin."`
 }
 
+// ClientCertificate is a certificate that opens the status API.
+type ClientCertificate struct {
+	Name    string `koanf:"name" doc:"Written to the audit; unique, also among tokens."`
+	Subject string `koanf:"subject" doc:"Its common name or one of its alternative names."`
+	Scope   string `koanf:"scope" doc:"read, operate or admin."`
+}
+
 // TLS names the files of the listeners' certificate.
 type TLS struct {
 	Cert string `koanf:"cert" doc:"PEM file of the certificate chain; read again when it changes."`
 	Key  string `koanf:"key" doc:"PEM file of its key."`
+
+	ClientCA string `koanf:"client_ca" doc:"PEM file of the authorities of http.client_certificates."`
 }
 
 // Tasks bounds the work.

@@ -197,7 +197,7 @@ func (d *daemon) httpConfig() hthttp.Config {
 	c := hthttp.Config{
 		Listen: h.Listen, AdminListen: h.AdminListen, AllowedHosts: h.AllowedHosts,
 		ClientAddress: h.ClientAddress, TrustedProxies: h.TrustedProxies,
-		TLSCert: h.TLS.Cert, TLSKey: h.TLS.Key,
+		TLSCert: h.TLS.Cert, TLSKey: h.TLS.Key, ClientCA: h.TLS.ClientCA,
 		MaxBodyBytes: int(h.MaxBodyBytes), MaxHeaderBytes: int(h.MaxHeaderBytes),
 		MaxConnections: h.MaxConnections, MaxConnectionsPerIP: h.MaxConnectionsPerIP,
 		MaxInflightRequests: h.MaxInflightRequests, MaxInflightBytes: int(h.MaxInflightBytes),
@@ -207,6 +207,9 @@ func (d *daemon) httpConfig() hthttp.Config {
 	for _, token := range h.AdminTokens {
 		digest := sha256.Sum256([]byte(token))
 		c.AdminTokens = append(c.AdminTokens, hex.EncodeToString(digest[:]))
+	}
+	for _, one := range h.ClientCertificates {
+		c.Certificates = append(c.Certificates, hthttp.Certificate{Name: one.Name, Subject: one.Subject, Scope: one.Scope})
 	}
 	for _, t := range h.Tokens {
 		c.Tokens = append(c.Tokens, hthttp.Token{Name: t.Name, Hash: t.Hash, Scope: t.Scope})

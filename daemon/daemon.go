@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -30,6 +31,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
+	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/metrics"
 )
 
@@ -94,6 +96,7 @@ type daemon struct {
 	ingress   *ingress.Ingress
 	server    *hthttp.Server
 	troupe    *actors.Troupe
+	journal   atomic.Pointer[journal.Journal] // nil until it is open
 	hub       *hub.Hub // of remote handlers; nil without any
 	cleanup   cleanup
 }
@@ -111,6 +114,7 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.journal.Store(&opened.journal)
 	state, err := d.recover(opened)
 	if err != nil {
 		return err
@@ -176,12 +180,13 @@ func (d *daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	trail := audit.New(d.log)
 	past := history.New(d.metrics, d.clock)
 	d.cleanup.push("history", func() error { past.Stop(); return nil })
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
-		Ingress: in, Dashboard: page, Metrics: d.metrics, Clock: d.clock, Log: d.log,
+		Ingress: in, Dashboard: page, Audit: trail, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Routes: d.gate.routing, Sources: board, Changes: d.changes, Audit: audit.New(d.log),
+			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Budgets: d.budgets, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
 			Health:  status.Health{Ready: d.readiness.report},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),

@@ -62,7 +62,12 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 		return nil, "", errStarting
 	}
 	query := actors.Query{
-		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Limit: q.Limit,
+		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Words: q.Text, Limit: q.Limit,
+	}
+	if q.Handler != "" {
+		if query.Routes = g.routing.to(q.Handler); len(query.Routes) == 0 {
+			return nil, "", nil // nothing leads there
+		}
 	}
 	for _, s := range q.Statuses {
 		query.Statuses = append(query.Statuses, task.Status(s))

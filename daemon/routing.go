@@ -96,10 +96,10 @@ type shownHandler struct {
 	members func() []status.Member // nil unless it is remote
 }
 
-// Routes is status.Routes.
+// Routes are the configured ones, in their order.
 func (r *routing) Routes() []status.Route { return r.shown }
 
-// Handlers is status.Routes.
+// Handlers are the configured ones, by name.
 func (r *routing) Handlers() []status.HandlerState {
 	all := make([]status.HandlerState, len(r.handlers))
 	for i, h := range r.handlers {

@@ -2,6 +2,7 @@ package http
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"sync"
@@ -84,4 +85,20 @@ func (c *certificate) stampFiles() (string, error) {
 		stamp += fmt.Sprintf("%d %d\n", info.ModTime().UnixNano(), info.Size())
 	}
 	return stamp, nil
+}
+
+// askCertificates is a configuration that also asks clients for a certificate of an authority, and ends the handshake of who
+// shows any other. Who shows none may still bear a token.
+func askCertificates(c *tls.Config, authorities string) (*tls.Config, error) {
+	text, err := os.ReadFile(authorities)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls.client_ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("http.tls.client_ca: %s holds no certificate in PEM", authorities)
+	}
+	c = c.Clone()
+	c.ClientAuth, c.ClientCAs = tls.VerifyClientCertIfGiven, pool
+	return c, nil
 }

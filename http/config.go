@@ -30,6 +30,10 @@ type Config struct {
 	AllowedHosts []string
 	// TLSCert and TLSKey are files in PEM for every listener, read again when they change. Empty means plain HTTP.
 	TLSCert, TLSKey string
+	// ClientCA is a file in PEM of the authorities whose certificates Certificates may be. Both go with TLSCert.
+	ClientCA string
+	// Certificates open the status API and metrics like tokens do.
+	Certificates []Certificate
 
 	// MaxBodyBytes bounds the body of one delivery whose source sets no bound of its own. Zero means 25 MiB; at most
 	// 60 MiB.
@@ -71,6 +75,14 @@ type Token struct {
 	Name string
 	// Hash is as auth.Hash makes it, Scope a word of auth.ParseScope.
 	Hash, Scope string
+}
+
+// Certificate is who may show a certificate of the ClientCA.
+type Certificate struct {
+	// Name is written to the audit: 1 to 64 bytes, unique, also among tokens.
+	Name string
+	// Subject is the certificate's common name or one of its alternative names, Scope a word of auth.ParseScope.
+	Subject, Scope string
 }
 
 // Defaults and bounds of the listener's own fields.
@@ -160,7 +172,8 @@ func (c Config) Validate() error {
 		"drain_delay: %s is not within 0 and %s", c.DrainDelay, maxConfiguredDuration)
 	check((c.TLSCert == "") == (c.TLSKey == ""), "tls_cert and http.tls_key: set both or neither")
 	_, err = c.keys()
-	return errors.Join(append(faults, err, c.validateListeners())...)
+	_, certErr := c.certificates()
+	return errors.Join(append(faults, err, certErr, c.validateListeners())...)
 }
 
 // validateListeners checks the addresses, and that nothing open is offered beyond loopback.
@@ -176,9 +189,9 @@ func (c Config) validateListeners() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		faults = append(faults, fmt.Errorf("http.listen: %q is not host:port", c.Listen))
 	}
-	if len(faults) == 0 && len(c.AdminTokens)+len(c.Tokens) == 0 && !loopback(admin) {
+	if len(faults) == 0 && len(c.AdminTokens)+len(c.Tokens)+len(c.Certificates) == 0 && !loopback(admin) {
 		faults = append(faults, fmt.Errorf("%s: %s is not loopback and would show the status API and metrics to "+
-			"everybody: set http.tokens, or http.admin_listen to a loopback address", key, admin))
+			"everybody: set http.tokens or http.client_certificates, or http.admin_listen to a loopback address", key, admin))
 	}
 	return errors.Join(faults...)
 }
@@ -222,6 +235,33 @@ func (c Config) keys() (auth.Keyring, error) {
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// certificates reads who may show one.
+func (c Config) certificates() (auth.Certificates, error) {
+	switch {
+	case (c.ClientCA == "") != (len(c.Certificates) == 0):
+		return nil, errors.New("http.tls.client_ca and http.client_certificates: set both or neither")
+	case c.ClientCA != "" && c.TLSCert == "":
+		return nil, errors.New("http.client_certificates: they go with http.tls.cert and http.tls.key")
+	}
+	names := make(map[string]bool)
+	for _, t := range c.Tokens {
+		names[t.Name] = true
+	}
+	var known auth.Certificates
+	for i, one := range c.Certificates {
+		parsed, err := auth.ParseCertificate(one.Name, one.Subject, one.Scope)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("http.client_certificates[%d].%w", i, err)
+		case one.Name == "" || len(one.Name) > maxTokenName || names[one.Name]:
+			return nil, fmt.Errorf("http.client_certificates[%d].name: up to %d characters that no other and no token has", i, maxTokenName)
+		}
+		names[one.Name] = true
+		known = append(known, parsed)
+	}
+	return known, nil
 }
 
 // maxTokenName bounds the name of a token, in bytes.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -13,13 +14,16 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
-// guard decides who may use the status API, and writes down who that is. With tokens, who bears one, with its scope.
-// Without, whoever reaches the loopback address, for everything, but no page in a browser that was made to: its Host must
-// be ours, so that a name rebound to 127.0.0.1 is refused, and a command must not come from another origin.
+// guard decides who may use the status API, and writes down who that is. With tokens or certificates, who bears one, with
+// its scope, or the cookie of a session that a token opened. Without, whoever reaches the loopback address, for everything,
+// but no page in a browser that was made to: its Host must be ours, so that a name rebound to 127.0.0.1 is refused. What a
+// browser sends by itself, a cookie or a certificate, commands nothing when it comes from a page of another origin.
 type guard struct {
-	keys    auth.Keyring
-	guesses *auth.Guesses
-	hosts   []string
+	keys         auth.Keyring
+	certificates auth.Certificates
+	sessions     *auth.Sessions
+	guesses      *auth.Guesses
+	hosts        []string
 }
 
 // local is who speaks where there are no tokens.
@@ -34,17 +38,47 @@ type verdict struct {
 
 // judge lets a request through, or says why not.
 func (g *guard) judge(ctx *fasthttp.RequestCtx) verdict {
-	if len(g.keys) > 0 {
-		return g.judgeToken(ctx)
+	if len(g.keys)+len(g.certificates) > 0 {
+		return g.judgeStranger(ctx)
 	}
 	if !g.ours(string(ctx.Host())) {
 		return verdict{kind: problem.Forbidden, detail: "the Host is neither loopback nor one of http.allowed_hosts"}
 	}
-	if !ctx.IsGet() && !ctx.IsHead() && !ctx.IsOptions() && foreign(ctx) {
+	if command(ctx) && foreign(ctx) {
 		return verdict{kind: problem.Forbidden, detail: "commands are not taken from pages of other origins"}
 	}
 	auth.Identify(ctx, local)
 	return verdict{}
+}
+
+// command says whether a request may change something.
+func command(ctx *fasthttp.RequestCtx) bool { return !ctx.IsGet() && !ctx.IsHead() && !ctx.IsOptions() }
+
+// judgeStranger looks for a token, then for what a browser sends by itself.
+func (g *guard) judgeStranger(ctx *fasthttp.RequestCtx) verdict {
+	if len(bearer(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))) > 0 {
+		return g.judgeToken(ctx)
+	}
+	who, known := g.certificates.Find(ctx.TLSConnectionState())
+	ours := !foreign(ctx)
+	if !known {
+		who, _, known = g.sessions.Find(sessionCookie(ctx))
+		ours = ownPage(ctx)
+	}
+	switch {
+	case !known:
+		return g.judgeToken(ctx)
+	case command(ctx) && !ours:
+		return verdict{kind: problem.Forbidden, detail: "commands are not taken from pages of other origins"}
+	}
+	auth.Identify(ctx, who)
+	return verdict{}
+}
+
+// sessionEnd is when the session of a request ends at the latest; zero without one.
+func (g *guard) sessionEnd(ctx *fasthttp.RequestCtx) time.Time {
+	_, ends, _ := g.sessions.Find(sessionCookie(ctx))
+	return ends
 }
 
 // judgeToken looks at the token of whoever has not offered too many that were none. No token at all is no guess.
@@ -98,4 +132,11 @@ func foreign(ctx *fasthttp.RequestCtx) bool {
 	}
 	_, host, _ := strings.Cut(origin, "://")
 	return host != string(ctx.Host())
+}
+
+// ownPage says whether a browser proves that it sends the request for a page of ours: every one does that sends commands.
+func ownPage(ctx *fasthttp.RequestCtx) bool {
+	h := &ctx.Request.Header
+	proof := len(h.Peek(fasthttp.HeaderOrigin)) > 0 || string(h.Peek("Sec-Fetch-Site")) == "same-origin"
+	return proof && !foreign(ctx)
 }

@@ -73,14 +73,14 @@ func (f *faces) api(ctx *fasthttp.RequestCtx) {
 		problem.Write(ctx, problem.NotFound, "", 0)
 		return
 	}
-	if v := f.guard.judge(ctx); v.kind != problem.None {
-		if v.kind == problem.Unauthorized {
-			ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
-		}
-		problem.Write(ctx, v.kind, v.detail, v.retryAfter)
-		return
+	// What the API answers is never a page, whatever a browser takes it for.
+	ctx.Response.Header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	switch {
+	case string(ctx.Path()) == sessionPath:
+		f.session(ctx)
+	case f.admit(ctx):
+		f.deps.Status.Handle(ctx)
 	}
-	f.deps.Status.Handle(ctx)
 }
 
 // page serves the dashboard, which is nothing secret: what it shows it asks the API for.

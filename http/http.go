@@ -7,6 +7,7 @@ package http
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/hooktroupe/hooktroupe/http/audit"
 	"github.com/hooktroupe/hooktroupe/http/auth"
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/dashboard"
@@ -35,6 +37,8 @@ type Dependencies struct {
 	Status *status.Handler
 	// Dashboard serves the operators' page; nil for none.
 	Dashboard *dashboard.Handler
+	// Audit gets sessions that are opened and closed.
+	Audit *audit.Trail
 	// Metrics counts what never becomes a request.
 	Metrics *metrics.Set
 	// Clock times the drain.
@@ -104,7 +108,14 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := guard{keys: keys, guesses: auth.NewGuesses(s.deps.Clock), hosts: s.cfg.AllowedHosts}
+	certificates, err := s.cfg.certificates()
+	if err != nil {
+		return err
+	}
+	g := guard{
+		keys: keys, certificates: certificates, sessions: auth.NewSessions(s.deps.Clock, rand.Reader),
+		guesses: auth.NewGuesses(s.deps.Clock), hosts: s.cfg.AllowedHosts,
+	}
 	split := s.cfg.AdminListen != ""
 	wanted := []struct {
 		address string
@@ -118,7 +129,14 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	for _, w := range wanted {
 		w.faces.deps, w.faces.guard, w.faces.draining, w.faces.clients = s.deps, g, &s.draining, resolver
-		if err := s.open(ctx, w.address, secure, &w.faces); err != nil {
+		encrypted := secure
+		if w.faces.admin && secure != nil && len(certificates) > 0 {
+			if encrypted, err = askCertificates(secure, s.cfg.ClientCA); err != nil {
+				s.abandon()
+				return err
+			}
+		}
+		if err := s.open(ctx, w.address, encrypted, &w.faces); err != nil {
 			s.abandon()
 			return err
 		}

@@ -50,6 +50,7 @@ type daemon struct {
 	metrics *metrics.Set
 	clock   *clock.Fake
 	log     *logtest.Hook
+	trail   *audit.Trail
 	// taken gets every delivery; an Accept waits until somebody receives it.
 	taken chan *messages.Delivery
 }
@@ -111,10 +112,11 @@ func newDaemon(t *testing.T, cfg http.Config, entries ...ingress.Entry) *daemon 
 		t.Fatal(err)
 	}
 	in.SetTable(table)
+	d.trail = audit.New(log)
 	d.Server, err = http.New(cfg, http.Dependencies{
-		Ingress: in,
+		Ingress: in, Audit: d.trail,
 		Status: status.New(status.Dependencies{
-			Audit:  audit.New(log),
+			Audit:  d.trail,
 			Tasks:  noTasks{},
 			Health: status.Health{Ready: func() status.Readiness { return status.Readiness{Ready: true} }},
 			Clock:  d.clock, Metrics: d.metrics, Log: log,

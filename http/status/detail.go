@@ -102,6 +102,11 @@ func (h *Handler) detail(wait context.Context, ctx *fasthttp.RequestCtx, id stri
 // answerTagged answers with an entity tag, and with nothing more to who has the same answer already.
 func answerTagged(ctx *fasthttp.RequestCtx, value any) {
 	answer.JSON(ctx, fasthttp.StatusOK, value)
+	tag(ctx)
+}
+
+// tag gives an answer an entity tag, and takes away its body for who has the same one already.
+func tag(ctx *fasthttp.RequestCtx) {
 	sum := sha256.Sum256(ctx.Response.Body())
 	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
 	if known(string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), tag) {

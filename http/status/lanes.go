@@ -101,7 +101,7 @@ func (h *Handler) lanes(wait context.Context, ctx *fasthttp.RequestCtx) {
 		h.fail(ctx, err)
 		return
 	}
-	answer.JSON(ctx, fasthttp.StatusOK, newLanesBody(reply.GetLanes(), reply.GetTotal()))
+	answerTagged(ctx, newLanesBody(reply.GetLanes(), reply.GetTotal()))
 }
 
 func laneParameters(args *fasthttp.Args) (route string, limit int, err error) {

@@ -16,14 +16,14 @@ type History interface {
 	Samples() []history.Sample
 }
 
-// Routes is what the daemon knows of its routes and handlers.
+// Routes is what the daemon knows of its routes and handlers. An error means that no answer came before ctx was done.
 type Routes interface {
-	// Routes and Handlers are in the order of the configuration, and by name. They must not block.
-	Routes() []Route
-	Handlers() []HandlerState
+	// Routes are in the order of the configuration, Handlers by name.
+	Routes(ctx context.Context) ([]Route, error)
+	Handlers(ctx context.Context) ([]HandlerState, error)
 }
 
-// Route is a configured route.
+// Route is a configured route, and how it stands.
 type Route struct {
 	Name     string   `json:"name"`
 	Source   string   `json:"source"`
@@ -33,9 +33,13 @@ type Route struct {
 	Policy   string   `json:"policy"`
 	Continue bool     `json:"continue"`
 	Handlers []string `json:"handlers"`
+	Waiting  int      `json:"waiting"`
+	Running  int      `json:"running"`
+	// Blocked says which gate starts no more tasks now, and why; nil where none does.
+	Blocked *string `json:"blocked"`
 }
 
-// HandlerState is a configured handler, and how its breaker stands.
+// HandlerState is a configured handler, and how it stands.
 type HandlerState struct {
 	Name        string  `json:"name"`
 	Type        string  `json:"type"`
@@ -43,6 +47,12 @@ type HandlerState struct {
 	Rate        float64 `json:"rate"`
 	// Breaker is closed, half-open or open; nil where it has none.
 	Breaker *string `json:"breaker"`
+	// Routes are those that lead to it.
+	Routes  []string `json:"routes"`
+	Waiting int      `json:"waiting"`
+	Running int      `json:"running"`
+	// Blocked says why it starts no more attempts now; nil where it does.
+	Blocked *string `json:"blocked"`
 	// Members are the processes that work it, where it is remote.
 	Members []Member `json:"members"`
 }
@@ -58,9 +68,20 @@ type Member struct {
 	Heard    string `json:"heard"`
 }
 
+// Budget is something of which there is a bounded amount.
+type Budget struct {
+	// Name says of what, Unit in what: bytes or tasks.
+	Name string `json:"name"`
+	Unit string `json:"unit"`
+	// Used is how much of Limit is in use; without a bound Limit is zero.
+	Used  float64 `json:"used"`
+	Limit float64 `json:"limit"`
+}
+
 // overviewBody is what the first view of the dashboard shows.
 type overviewBody struct {
 	Now     nowBody          `json:"now"`
+	Budgets []Budget         `json:"budgets"`
 	Samples []history.Sample `json:"samples"`
 	Sources []sourceBody     `json:"sources"`
 }
@@ -89,7 +110,7 @@ func (h *Handler) overview(wait context.Context, ctx *fasthttp.RequestCtx) {
 		samples = []history.Sample{}
 	}
 	answer.JSON(ctx, fasthttp.StatusOK, overviewBody{
-		Now: newNowBody(counts, h.age(counts)), Samples: samples, Sources: newSourcesBody(h.deps.Sources.Reports()).Sources,
+		Now: newNowBody(counts, h.age(counts)), Budgets: append([]Budget{}, h.deps.Budgets()...), Samples: samples, Sources: newSourcesBody(h.deps.Sources.Reports()).Sources,
 	})
 }
 
@@ -100,10 +121,26 @@ func newNowBody(c *messages.GetCountsReply, oldest float64) nowBody {
 	}
 }
 
-// routes answers with the configured routes and handlers.
-func (h *Handler) routes(ctx *fasthttp.RequestCtx) {
-	answer.JSON(ctx, fasthttp.StatusOK, struct {
-		Routes   []Route        `json:"routes"`
+// routes answers with the configured routes.
+func (h *Handler) routes(wait context.Context, ctx *fasthttp.RequestCtx) {
+	routes, err := h.deps.Routes.Routes(wait)
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	answerTagged(ctx, struct {
+		Routes []Route `json:"routes"`
+	}{routes})
+}
+
+// handlers answers with the configured handlers.
+func (h *Handler) handlers(wait context.Context, ctx *fasthttp.RequestCtx) {
+	handlers, err := h.deps.Routes.Handlers(wait)
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	answerTagged(ctx, struct {
 		Handlers []HandlerState `json:"handlers"`
-	}{h.deps.Routes.Routes(), h.deps.Routes.Handlers()})
+	}{handlers})
 }

@@ -46,9 +46,12 @@ type pageBody struct {
 	Next  *string   `json:"next"`
 }
 
-// page answers one page of tasks.
-func (h *Handler) page(wait context.Context, ctx *fasthttp.RequestCtx) {
+// page answers one page of tasks, or of those that failed.
+func (h *Handler) page(wait context.Context, ctx *fasthttp.RequestCtx, dead bool) {
 	q, err := parsePageQuery(ctx.QueryArgs(), h.deps.Clock.Now())
+	if dead && err == nil {
+		q.Statuses, err = []messages.Status{messages.Status_STATUS_FAILED}, deadParameters(ctx.QueryArgs())
+	}
 	if err != nil {
 		problem.Write(ctx, problem.BadParameter, err.Error(), 0)
 		return
@@ -62,7 +65,30 @@ func (h *Handler) page(wait context.Context, ctx *fasthttp.RequestCtx) {
 	for _, t := range tasks {
 		body.Tasks = append(body.Tasks, newRowBody(t))
 	}
-	answer.JSON(ctx, fasthttp.StatusOK, body)
+	linkNext(ctx, next)
+	answerTagged(ctx, body)
+}
+
+// deadParameters refuses what says which tasks are dead letters where only they are asked for.
+func deadParameters(args *fasthttp.Args) error {
+	for _, name := range []string{"status", "dead_letters"} {
+		if args.Has(name) {
+			return fmt.Errorf("%s: dead letters are those that failed", name)
+		}
+	}
+	return nil
+}
+
+// linkNext says where the next page is, if there is one (RFC 8288).
+func linkNext(ctx *fasthttp.RequestCtx, next string) {
+	if next == "" {
+		return
+	}
+	args := fasthttp.AcquireArgs()
+	defer fasthttp.ReleaseArgs(args)
+	ctx.QueryArgs().CopyTo(args)
+	args.Set("after", next)
+	ctx.Response.Header.Set("Link", "<"+string(ctx.URI().PathOriginal())+"?"+args.String()+`>; rel="next"`)
 }
 
 // failPage tells a bad cursor from an answer that did not come.
@@ -85,14 +111,8 @@ func parsePageQuery(args *fasthttp.Args, now time.Time) (Query, error) {
 			return Query{}, err
 		}
 	}
-	if args.Has("min_age") {
-		age, err := time.ParseDuration(string(args.Peek("min_age")))
-		if err != nil || age < 0 {
-			return Query{}, errors.New("min_age: not a duration such as 90s, 15m or 2h")
-		}
-		if old := now.Add(-age); q.Until.IsZero() || old.Before(q.Until) {
-			q.Until = old
-		}
+	if err := ages(args, now, &q); err != nil {
+		return Query{}, err
 	}
 	switch {
 	case !args.Has("dead_letters"):
@@ -104,6 +124,27 @@ func parsePageQuery(args *fasthttp.Args, now time.Time) (Query, error) {
 		q.Statuses = []messages.Status{messages.Status_STATUS_FAILED}
 	}
 	return q, nil
+}
+
+// ages reads min_age and max_age, which bound the time of acceptance beside from and until.
+func ages(args *fasthttp.Args, now time.Time, q *Query) error {
+	for _, name := range []string{"min_age", "max_age"} {
+		if !args.Has(name) {
+			continue
+		}
+		age, err := time.ParseDuration(string(args.Peek(name)))
+		if err != nil || age < 0 {
+			return fmt.Errorf("%s: not a duration such as 90s, 15m or 2h", name)
+		}
+		at := now.Add(-age)
+		switch {
+		case name == "min_age" && (q.Until.IsZero() || at.Before(q.Until)):
+			q.Until = at
+		case name == "max_age" && at.After(q.From):
+			q.From = at
+		}
+	}
+	return nil
 }
 
 // moment reads a time; zero when it is left out.

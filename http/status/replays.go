@@ -99,6 +99,11 @@ func newReplayBody(r *messages.Replay) replayBody {
 // startReplay starts one, or says how many tasks it would run again.
 func (h *Handler) startReplay(wait context.Context, ctx *fasthttp.RequestCtx) {
 	request, filter, err := parseReplay(ctx)
+	if errors.Is(err, errBodyTooLarge) {
+		ctx.SetConnectionClose() // the rest of it was not read
+		problem.Write(ctx, problem.BodyTooLarge, err.Error(), 0)
+		return
+	}
 	if err != nil {
 		problem.Write(ctx, problem.BadParameter, err.Error(), 0)
 		return
@@ -151,10 +156,13 @@ func parseReplay(ctx *fasthttp.RequestCtx) (request replayRequest, filter *messa
 	return request, filter, nil
 }
 
+// errBodyTooLarge is the error of a body above its bound.
+var errBodyTooLarge = errors.New("the body is too large")
+
 // requestBody reads a small body, which the server streams.
 func requestBody(ctx *fasthttp.RequestCtx, most int) ([]byte, error) {
 	if ctx.Request.Header.ContentLength() > most {
-		return nil, fmt.Errorf("the body: more than %d bytes", most)
+		return nil, fmt.Errorf("%w: more than %d bytes", errBodyTooLarge, most)
 	}
 	var body bytes.Buffer
 	if err := ctx.Request.BodyWriteTo(&limitedBuffer{buffer: &body, most: most}); err != nil {
@@ -172,7 +180,7 @@ type limitedBuffer struct {
 // Write fails where the bound is passed.
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if b.buffer.Len()+len(p) > b.most {
-		return 0, fmt.Errorf("more than %d bytes", b.most)
+		return 0, fmt.Errorf("%w: more than %d bytes", errBodyTooLarge, b.most)
 	}
 	return b.buffer.Write(p)
 }
@@ -190,7 +198,7 @@ func (h *Handler) replays(wait context.Context, ctx *fasthttp.RequestCtx) {
 	for _, r := range all {
 		body.Replays = append(body.Replays, newReplayBody(r))
 	}
-	answer.JSON(ctx, fasthttp.StatusOK, body)
+	answerTagged(ctx, body)
 }
 
 // replay answers how one stands.

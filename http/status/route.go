@@ -37,6 +37,8 @@ const (
 	manySources           // GET /api/v1/sources
 	overview              // GET /api/v1/overview
 	manyRoutes            // GET /api/v1/routes
+	manyHandlers          // GET /api/v1/handlers
+	deadLetters           // GET /api/v1/dead_letters
 	changes               // GET /api/v1/stream
 	auditTrail            // GET /api/v1/audit
 )
@@ -54,9 +56,18 @@ const (
 	sourcesPath   = "/api/v1/sources"
 	overviewPath  = "/api/v1/overview"
 	routesPath    = "/api/v1/routes"
+	handlersPath  = "/api/v1/handlers"
+	deadPath      = "/api/v1/dead_letters"
 	streamPath    = "/api/v1/stream"
 	auditPath     = "/api/v1/audit"
 )
+
+// fixed are the endpoints whose paths name nothing.
+var fixed = map[string]endpoint{
+	healthPath: liveness, readyPath: readiness, metricsPath: scrape, contractPath: contract, manyTasksPath: manyTasks,
+	tasksPath: pageOfTasks, deadPath: deadLetters, lanesPath: manyLanes, replaysPath: manyReplays, sourcesPath: manySources,
+	overviewPath: overview, routesPath: manyRoutes, handlersPath: manyHandlers, streamPath: changes, auditPath: auditTrail,
+}
 
 // Owns says whether a decoded path is the status API's, be there something or not.
 func Owns(path []byte) bool {
@@ -69,33 +80,8 @@ func Probe(path []byte) bool { return string(path) == healthPath || string(path)
 // route finds the endpoint of a path, as it came, and what names the task, lane or replay in it, decoded, which may be
 // ill-formed. An ordering key may hold slashes: they are escaped in the path.
 func route(path string) (e endpoint, name string) {
-	switch path {
-	case healthPath:
-		return liveness, ""
-	case readyPath:
-		return readiness, ""
-	case metricsPath:
-		return scrape, ""
-	case contractPath:
-		return contract, ""
-	case manyTasksPath:
-		return manyTasks, ""
-	case tasksPath:
-		return pageOfTasks, ""
-	case lanesPath:
-		return manyLanes, ""
-	case replaysPath:
-		return manyReplays, ""
-	case sourcesPath:
-		return manySources, ""
-	case overviewPath:
-		return overview, ""
-	case routesPath:
-		return manyRoutes, ""
-	case streamPath:
-		return changes, ""
-	case auditPath:
-		return auditTrail, ""
+	if e, known := fixed[path]; known {
+		return e, ""
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},

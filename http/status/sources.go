@@ -5,7 +5,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/hooktroupe/hooktroupe/http/answer"
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 )
 
@@ -58,5 +57,5 @@ func newSourcesBody(reports []health.Report) sourcesBody {
 
 // sources answers how near each sender is to giving up.
 func (h *Handler) sources(ctx *fasthttp.RequestCtx) {
-	answer.JSON(ctx, fasthttp.StatusOK, newSourcesBody(h.deps.Sources.Reports()))
+	answerTagged(ctx, newSourcesBody(h.deps.Sources.Reports()))
 }

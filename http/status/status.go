@@ -28,10 +28,13 @@ import (
 type Query struct {
 	// Statuses are those to show; empty means all.
 	Statuses []messages.Status
-	// Source, Event, Key and Route are exact; empty means all.
-	Source, Event, Key, Route string
+	// Source, Event, Key, Route and Handler are exact; empty means all. Of a delivery that was split, the parts are meant
+	// that are on that route or at that handler.
+	Source, Event, Key, Route, Handler string
 	// Error must occur in the task's error; empty means all.
 	Error string
+	// Text must occur in the ID, source, event type, key, route or error, whatever its case; empty means all.
+	Text string
 	// From and Until bound the time of acceptance, Until excluded; zero means no bound.
 	From, Until time.Time
 	// After is the cursor that the page before gave; empty for the first page.
@@ -90,6 +93,8 @@ type Dependencies struct {
 	// History and Routes are for the dashboard.
 	History History
 	Routes  Routes
+	// Budgets says how much is in use of what is bounded. It must not block.
+	Budgets func() []Budget
 	// Changes is what streams tell of.
 	Changes *stream.Feed
 	// Audit gets every command.
@@ -159,12 +164,13 @@ func (h *Handler) answer(ctx *fasthttp.RequestCtx, endpoint endpoint, id string)
 		h.scrape(wait, ctx)
 	case contract:
 		answer.Raw(ctx, fasthttp.StatusOK, "application/yaml", openAPI)
+		tag(ctx)
 	case oneTask:
 		h.get(wait, ctx, id)
 	case manyTasks:
 		h.list(wait, ctx)
-	case pageOfTasks:
-		h.page(wait, ctx)
+	case pageOfTasks, deadLetters:
+		h.page(wait, ctx, endpoint == deadLetters)
 	case taskDetail:
 		h.detail(wait, ctx, id)
 	case cancelTask:
@@ -206,7 +212,9 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 	case overview:
 		h.overview(wait, ctx)
 	case manyRoutes:
-		h.routes(ctx)
+		h.routes(wait, ctx)
+	case manyHandlers:
+		h.handlers(wait, ctx)
 	}
 }
 

@@ -116,6 +116,7 @@ type api struct {
 	tasks   *tasks
 	lanes   lanes
 	replays replays
+	past    hour
 	feed    *stream.Feed
 	clock   *clock.Fake
 	sources watched
@@ -133,8 +134,9 @@ func newAPI(t *testing.T) *api {
 		Tasks:   a.tasks,
 		Lanes:   &a.lanes,
 		Replays: &a.replays,
-		History: hour{},
-		Routes:  hour{},
+		History: &a.past,
+		Routes:  &a.past,
+		Budgets: func() []status.Budget { return []status.Budget{{Name: "journal", Unit: "bytes", Used: 1, Limit: 2}} },
 		Sources: a,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
 		Metrics: a.metrics,
@@ -226,6 +228,9 @@ func (a *api) call(method, target string, want int, content ...string) []byte {
 		a.t.Errorf("%s %s: headers %v", method, target, resp.Header)
 	}
 	route, params, err := a.router.FindRoute(resp.Request)
+	if err == nil {
+		answered.Store(route.Operation.OperationID, true)
+	}
 	if err != nil {
 		a.t.Errorf("%s %s is not in the contract: %v", method, target, err)
 		return body
@@ -391,6 +396,7 @@ func TestMethods(t *testing.T) {
 func TestProbes(t *testing.T) {
 	a := newAPI(t)
 	a.call("GET", "/healthz", 200)
+	a.call("GET", "/api/openapi.yaml", 200)
 	a.ready.Details = map[string]any{"workers": 5}
 	if body := a.call("GET", "/readyz", 200); !bytes.Contains(body, []byte(`"workers":5`)) {
 		t.Errorf("details are missing: %s", body)

@@ -51,6 +51,7 @@ func (h *Handler) list(wait context.Context, ctx *fasthttp.RequestCtx) {
 	for _, task := range tasks {
 		page.Webhooks = append(page.Webhooks, newTaskBody(task))
 	}
+	linkNext(ctx, next)
 	answer.JSON(ctx, fasthttp.StatusOK, page)
 }
 
@@ -122,6 +123,7 @@ func parseQuery(args *fasthttp.Args) (q Query, err error) {
 	}
 	for name, target := range map[string]*string{
 		"source": &q.Source, "event": &q.Event, "key": &q.Key, "route": &q.Route, "error": &q.Error, "after": &q.After,
+		"handler": &q.Handler, "text": &q.Text,
 	} {
 		if *target, err = text(args, name); err != nil {
 			return Query{}, err

@@ -69,9 +69,12 @@ func TestPageFilters(t *testing.T) {
 		"?until=2023-11-14T12:00:00Z":            {Until: noon, Limit: status.DefaultLimit},
 		"?min_age=14m20s":                        {Until: time.Unix(1700000060-860, 0), Limit: status.DefaultLimit},
 		"?min_age=1h&until=2023-11-14T12:00:00Z": {Until: noon, Limit: status.DefaultLimit},
+		"?max_age=14m20s":                        {From: time.Unix(1700000060-860, 0), Limit: status.DefaultLimit},
+		"?max_age=99h&from=2023-11-14T12:00:00Z": {From: noon, Limit: status.DefaultLimit},
 		"?source=s&event=e&key=k&route=r&error=x&after=c": {
 			Source: "s", Event: "e", Key: "k", Route: "r", Error: "x", After: "c", Limit: status.DefaultLimit,
 		},
+		"?handler=h&text=Push": {Handler: "h", Text: "Push", Limit: status.DefaultLimit},
 	} {
 		a.call("GET", "/api/v1/tasks"+target, 200)
 		got := a.tasks.query
@@ -85,7 +88,7 @@ func TestPageFilters(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"from=yesterday", "until=2023-11-14", "from=0001-01-01T00:00:00Z", "until=9999-01-01T00:00:00Z", "min_age=-1s",
-		"min_age=old", "dead_letters=yes", "dead_letters=true&status=failed", "status=lost", "limit=0",
+		"min_age=old", "max_age=1", "text=%00", "handler=%C3%A9", "dead_letters=yes", "dead_letters=true&status=failed", "status=lost", "limit=0",
 	} {
 		a.call("GET", "/api/v1/tasks?"+bad, 400)
 	}
@@ -187,5 +190,49 @@ func TestEntityTags(t *testing.T) {
 	a.tasks.delivery = &messages.Delivery{Body: []byte("more")}
 	if resp, _ := a.as("admin", "GET", "/api/v1/tasks/0190-b", "If-None-Match", tag); resp.StatusCode != 200 {
 		t.Errorf("another answer has the same tag: %d", resp.StatusCode)
+	}
+}
+
+func TestDeadLetters(t *testing.T) {
+	a := newAPI(t)
+	a.call("GET", "/api/v1/dead_letters?source=s&limit=3", 200)
+	want := status.Query{Statuses: []messages.Status{messages.Status_STATUS_FAILED}, Source: "s", Limit: 3}
+	if !reflect.DeepEqual(a.tasks.query, want) {
+		t.Errorf("asked for %+v, want %+v", a.tasks.query, want)
+	}
+	a.call("GET", "/api/v1/dead_letters?status=completed", 400)
+	a.call("GET", "/api/v1/dead_letters?dead_letters=true", 400)
+}
+
+func TestPagesNameTheNext(t *testing.T) {
+	a := newAPI(t)
+	a.tasks.next = "cursor/2"
+	for target, want := range map[string]string{
+		"/api/v1/tasks?limit=2&after=c%2F1&text=a%26b": `</api/v1/tasks?limit=2&after=cursor%2F2&text=a%26b>; rel="next"`,
+		"/api/v1/dead_letters":                         `</api/v1/dead_letters?after=cursor%2F2>; rel="next"`,
+		"/api/v1/webhook_statuses?limit=1":             `</api/v1/webhook_statuses?limit=1&after=cursor%2F2>; rel="next"`,
+	} {
+		resp, _ := a.send("GET", target)
+		if got := resp.Header.Get("Link"); got != want {
+			t.Errorf("%s: Link %s, want %s", target, got, want)
+		}
+	}
+	a.tasks.next = ""
+	if resp, _ := a.send("GET", "/api/v1/tasks"); resp.Header.Get("Link") != "" {
+		t.Errorf("the last page names %s", resp.Header.Get("Link"))
+	}
+}
+
+func TestListsHaveEntityTags(t *testing.T) {
+	a := newAPI(t)
+	for _, target := range []string{
+		"/api/v1/tasks", "/api/v1/dead_letters", "/api/v1/lanes", "/api/v1/replays", "/api/v1/sources", "/api/v1/routes",
+		"/api/v1/handlers", "/api/openapi.yaml",
+	} {
+		first, _ := a.as("admin", "GET", target)
+		again, body := a.as("admin", "GET", target, "If-None-Match", first.Header.Get("ETag"))
+		if again.StatusCode != 304 || len(body) != 0 {
+			t.Errorf("%s, unchanged: %d, %d bytes", target, again.StatusCode, len(body))
+		}
 	}
 }

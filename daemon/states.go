@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/route"
+	"github.com/hooktroupe/hooktroupe/schedule"
+)
+
+// to lists the assignments of all routes to a handler.
+func (r *routing) to(handler string) []string {
+	var names []string
+	for _, shown := range r.shown {
+		if slices.Contains(shown.Handlers, handler) {
+			names = append(names, route.Name(shown.Name, handler, len(shown.Handlers)))
+		}
+	}
+	return names
+}
+
+// Routes is status.Routes: the configured routes, and how they stand.
+func (g *gate) Routes(ctx context.Context) ([]status.Route, error) {
+	states, err := g.states(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown := slices.Clone(g.routing.Routes())
+	for i := range shown {
+		r := &shown[i]
+		for _, handler := range r.Handlers {
+			state := states[route.Name(r.Name, handler, len(r.Handlers))]
+			r.Waiting += state.Waiting
+			r.Running += state.Running
+			if why := blocked(state.Gates); why != "" && r.Blocked == nil {
+				r.Blocked = &why
+			}
+		}
+	}
+	return shown, nil
+}
+
+// Handlers is status.Routes: the configured handlers, and how they stand.
+func (g *gate) Handlers(ctx context.Context) ([]status.HandlerState, error) {
+	states, err := g.states(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown := g.routing.Handlers()
+	for i := range shown {
+		h := &shown[i]
+		h.Routes = []string{}
+		for _, r := range g.routing.Routes() {
+			if !slices.Contains(r.Handlers, h.Name) {
+				continue
+			}
+			h.Routes = append(h.Routes, r.Name)
+			state := states[route.Name(r.Name, h.Name, len(r.Handlers))]
+			h.Waiting += state.Waiting
+			h.Running += state.Running
+			for _, gate := range state.Gates {
+				if gate.Name == "handler "+h.Name && gate.Why != "" {
+					h.Blocked = &gate.Why
+				}
+			}
+		}
+	}
+	return shown, nil
+}
+
+// states are how the routes stand, by name.
+func (g *gate) states(ctx context.Context) (map[string]schedule.RouteState, error) {
+	t := g.troupe.Load()
+	if t == nil {
+		return nil, errStarting
+	}
+	list, err := t.RouteStates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]schedule.RouteState, len(list))
+	for _, state := range list {
+		states[state.Name] = state
+	}
+	return states, nil
+}
+
+// blocked says which gate keeps a route from starting a task, and why; empty if none does.
+func blocked(gates []schedule.GateState) string {
+	for _, gate := range gates {
+		if gate.Why != "" {
+			return gate.Name + ": " + gate.Why
+		}
+	}
+	return ""
+}
