@@ -265,4 +265,14 @@ func (w *world) finish() {
 		w.t.Fatalf("lane %d is left with %d waiting and %d running", id, waiting, running)
 		return false
 	})
+	for _, r := range w.s.Routes(w.now) {
+		if r.Waiting != 0 || r.Running != 0 {
+			w.t.Fatalf("route %s is left with %d waiting and %d running", r.Name, r.Waiting, r.Running)
+		}
+		for _, g := range r.Gates {
+			if g.Running != 0 {
+				w.t.Fatalf("gate %s is left with %d running", g.Name, g.Running)
+			}
+		}
+	}
 }
