@@ -1,10 +1,12 @@
 package vfs
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -179,6 +181,33 @@ func (m *Mem) SyncDir(dir string) error {
 		return false
 	})
 	return nil
+}
+
+// Kill returns the file system as the next process finds it if this one is killed now: all that was written is there, and
+// what was not synced may still be lost to a power cut. The file system itself goes on as if nothing had happened; the new
+// one has no locks and shares nothing with it.
+func (m *Mem) Kill() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := NewMem(m.capacity)
+	maps.Copy(after.dirs, m.dirs)
+	copies := map[*node]*node{} // a file may be in names, in durable, and in changes
+	copied := func(n *node) *node {
+		if n != nil && copies[n] == nil {
+			copies[n] = &node{data: bytes.Clone(n.data), synced: bytes.Clone(n.synced), writes: slices.Clone(n.writes)}
+		}
+		return copies[n]
+	}
+	for name, n := range m.names {
+		after.names[name] = copied(n)
+	}
+	for name, n := range m.durable {
+		after.durable[name] = copied(n)
+	}
+	for _, c := range m.changes {
+		after.changes = append(after.changes, change{from: c.from, to: c.to, node: copied(c.node)})
+	}
+	return after
 }
 
 // Lock locks a name until it is closed or the power is cut.

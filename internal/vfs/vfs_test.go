@@ -168,6 +168,44 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
+// Killing a process loses nothing that was written, and syncs nothing: a power cut afterwards may still take it.
+func TestKill(t *testing.T) {
+	m := vfs.NewMem(0)
+	must(t, m.MakeDir("d"))
+	write(t, m, "d/f", "before", true)
+	must(t, m.SyncDir("d"))
+	file, err := m.OpenWrite("d/f")
+	must(t, err)
+	_, err = file.WriteAt([]byte("behind"), 0)
+	must(t, err)
+	must(t, m.Rename("d/f", "d/g"))
+	_, err = m.Lock("d/LOCK")
+	must(t, err)
+
+	after := m.Kill()
+	lock, err := after.Lock("d/LOCK")
+	must(t, err)
+	must(t, lock.Close())
+	if got := read(t, after, "d/g"); got != "behind" {
+		t.Errorf("after a kill: %q", got)
+	}
+	if got := read(t, after.PowerCut(nil), "d/f"); got != "before" {
+		t.Errorf("after a kill and a power cut: %q", got)
+	}
+	file, err = after.OpenWrite("d/g")
+	must(t, err)
+	must(t, file.Sync())
+	must(t, after.SyncDir("d"))
+	if got := read(t, after.PowerCut(nil), "d/g"); got != "behind" {
+		t.Errorf("synced by the next process: %q", got)
+	}
+	_, err = file.WriteAt([]byte("x"), 0)
+	must(t, err)
+	if got := read(t, m, "d/g") + read(t, m.PowerCut(nil), "d/f"); got != "behindbefore" {
+		t.Errorf("the file system itself: %q", got)
+	}
+}
+
 func TestCapacity(t *testing.T) {
 	m := vfs.NewMem(10)
 	must(t, m.MakeDir("d"))

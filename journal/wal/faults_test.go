@@ -183,6 +183,31 @@ func (l *life) survives(chance *rand.Rand) error {
 	return nil
 }
 
+// survivesKill checks what is left when the process is killed, which loses nothing that was written, and the power is cut
+// once the next one has appended to it.
+func (l *life) survivesKill(chance *rand.Rand) error {
+	killed := l.disk.Kill()
+	h := l.h.first(len(l.h.groups))
+	j, err := openDisk(killed, dir, wal.Config{SegmentBytes: 8 << 10}, &l.salts)
+	if err != nil {
+		return err
+	}
+	err = h.check(j)
+	for n := 0; err == nil && n < 5; n++ {
+		if err = h.append(j, journal.Options{Sync: true}, 500+n%2*3000); err == nil && n == 2 {
+			err = j.Compact(h.bury(len(h.groups)-2, func(i int) bool { return i%3 != 0 }))
+		}
+	}
+	after := killed.PowerCut(chance)
+	if err := errors.Join(err, j.Close()); err != nil {
+		return err
+	}
+	if j, err = openDisk(after, dir, wal.Config{SegmentBytes: 8 << 10}, &l.salts); err != nil {
+		return err
+	}
+	return errors.Join(h.check(j), j.Close())
+}
+
 // loads checks the snapshot: the newest that was confirmed, or one that was tried after it.
 func (l *life) loads(fs vfs.FS) error {
 	_, in, err := wal.OpenSnapshots(dir, wal.WithFS(fs)).Load()
@@ -200,7 +225,7 @@ func (l *life) loads(fs vfs.FS) error {
 }
 
 // TestFaults lets each operation of a life fail. The power is cut right after the fault, and in another life at its
-// end. Spares are made by a goroutine of its own: the n-th operation need not be the same in every run.
+// end; or the process is killed there, and the power is cut in the life of the next. Spares are made by a goroutine of its own: the n-th operation need not be the same in every run.
 func TestFaults(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -258,6 +283,9 @@ func everyNth(t *testing.T, op vfs.Op, n int, fault error) bool {
 			}
 			if err == nil {
 				err = l.survives(chance)
+			}
+			if err == nil && early {
+				err = l.survivesKill(chance)
 			}
 		}
 		if l.j != nil {

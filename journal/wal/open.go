@@ -207,13 +207,13 @@ func (j *Journal) resume() error {
 		return nil
 	}
 	last := j.segments[len(j.segments)-1]
+	file := last.acquire()
+	defer file.release()
 	if last.sealed {
 		j.sequence = last.next
 		j.setTail(last.head.number+1, headBytes)
-		return nil
+		return file.Sync() // whoever wrote the seal may have been killed before it was on stable storage
 	}
-	file := last.acquire()
-	defer file.release()
 	var scan scanner
 	scan.reset(file, last.name(), last.head.number, last.head.salt)
 	t, err := scan.findTail(last.limit(), last.head.first)
