@@ -37,6 +37,7 @@ type registry struct {
 	// syncing holds, for deliveries that are being synced, who else waits for that sync.
 	syncing map[slot][]*actor.PID
 
+	gauged     map[string]struct{} // the labels of the routes that gauges were set of last
 	wakeTimer  clock.Timer
 	wakeAt     int64            // when wakeTimer fires; schedule.Never when none is set
 	covered    journal.Position // every record before it is reflected in tasks

@@ -126,18 +126,6 @@ func (r *registry) oldestWaiting() int64 {
 	}
 }
 
-// gauge publishes what a scrape should see without asking.
-func (r *registry) gauge() {
-	for status := task.Queued; status <= task.Superseded; status++ {
-		r.metrics.Tasks.Tasks.With(status.String()).Set(float64(r.tasks.counts[status]))
-	}
-	age := 0.0
-	if oldest := r.oldestWaiting(); oldest != 0 {
-		age = max(0, float64(r.now()-oldest)/float64(time.Second))
-	}
-	r.metrics.Tasks.OldestWaitingSeconds.Set(age)
-}
-
 // snapshotDue starts a snapshot on the timer. The timer is set again when it is done.
 func (r *registry) snapshotDue(ctx actor.Context) {
 	if r.saving {

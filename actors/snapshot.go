@@ -63,16 +63,19 @@ func (s *snapshotter) run(m *saveSnapshot) error {
 	if err := s.snapshots.Save(m.covered, func(w io.Writer) error { return writeSnapshot(w, m.tasks) }); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
+	s.metrics.Journal.SnapshotTimestamp.Set(float64(s.clock.Now().UnixMilli()) / 1000)
 	var exportErr error
 	if s.export != nil {
 		if err := s.export(m.tasks.messages()); err != nil {
 			exportErr = fmt.Errorf("task file: %w", err)
 		}
 	}
+	started := s.clock.Now()
 	if err := s.journal.Compact(m.covered, livePositions(m.tasks, m.covered)); err != nil {
 		s.metrics.Journal.Errors.With("compact").Inc()
 		return errors.Join(exportErr, fmt.Errorf("compaction: %w", err))
 	}
+	s.metrics.Journal.CompactionSeconds.Observe(s.clock.Now().Sub(started).Seconds())
 	s.metrics.Journal.Compactions.Inc()
 	return exportErr
 }

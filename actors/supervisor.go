@@ -7,7 +7,6 @@ import (
 	"github.com/asynkron/protoactor-go/router"
 
 	"github.com/hooktroupe/hooktroupe/internal/clock"
-	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/schedule"
 )
 
@@ -95,7 +94,7 @@ func (t *Troupe) registryProps(state *State, first *terms) *actor.Props {
 func (t *Troupe) replaysProps() *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &replays{registry: t.registry, clock: t.deps.Clock, byID: make(map[uint64]*replay)}
-	})
+	}, actor.WithMailbox(actor.Unbounded(newDepth(t.deps.Metrics, nameReplays))))
 }
 
 // handlers owns the handler actors. One that panics past its own supervision is restarted: it harms nobody else.
@@ -135,25 +134,8 @@ func (t *Troupe) workersProps() *actor.Props {
 		a.behavior.Become(a.idle)
 		return a
 	})
-	strategy := newCrashStrategy(t.registry, d.Metrics.Tasks.WorkerRestarts.Inc)
+	strategy := newCrashStrategy(t.registry)
 	return router.NewBroadcastPool(t.config.Workers,
 		actor.WithProducer(func() actor.Actor { return &worker{registry: t.registry, attempt: attempt} }),
 		actor.WithSupervisor(strategy))
 }
-
-// depth counts the messages that wait in one mailbox, which the library does not tell.
-type depth struct{ gauge interface{ Add(float64) } }
-
-func newDepth(m *metrics.Set, name string) *depth { return &depth{m.Tasks.MailboxDepth.With(name)} }
-
-// MailboxStarted is of no interest.
-func (d *depth) MailboxStarted() {}
-
-// MessagePosted counts up.
-func (d *depth) MessagePosted(any) { d.gauge.Add(1) }
-
-// MessageReceived counts down.
-func (d *depth) MessageReceived(any) { d.gauge.Add(-1) }
-
-// MailboxEmpty is of no interest.
-func (d *depth) MailboxEmpty() {}

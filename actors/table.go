@@ -92,14 +92,20 @@ type table struct {
 	byDelivery index
 	origins    interned[origin]
 	places     interned[place]
-	parts      map[slot][]slot     // of split tasks
-	paused     map[uint32]struct{} // the places whose lanes are paused
-	texts      map[string]string   // errors seen lately: what fails for one reason fails for many
-	counts     [task.Superseded + 1]int
+	parts      map[slot][]slot          // of split tasks
+	paused     map[uint32]struct{}      // the places whose lanes are paused
+	texts      map[string]string        // errors seen lately: what fails for one reason fails for many
+	counts     statusCounts             // of deliveries
+	byRoute    map[string]*statusCounts // of tasks that run themselves; a route stays once it was seen
 }
 
+// statusCounts is how many tasks there are in each status.
+type statusCounts [task.Superseded + 1]int
+
 func newTable() *table {
-	return &table{seed: newSeed(), parts: make(map[slot][]slot), paused: make(map[uint32]struct{})}
+	return &table{
+		seed: newSeed(), parts: make(map[slot][]slot), paused: make(map[uint32]struct{}), byRoute: make(map[string]*statusCounts),
+	}
 }
 
 // find returns the slot of a task.
@@ -183,11 +189,21 @@ func (t *table) add(e entry) slot {
 	return s
 }
 
-// count keeps the counts: a delivery counts once, whatever parts it has.
+// count keeps the counts: a delivery counts once, whatever parts it has, and a route counts what it runs.
 func (t *table) count(e *entry, status task.Status, by int) {
 	if e.role != part {
 		t.counts[status] += by
 	}
+	if e.role == split {
+		return
+	}
+	route := t.places.get(e.place).route
+	counts, known := t.byRoute[route]
+	if !known {
+		counts = new(statusCounts)
+		t.byRoute[route] = counts
+	}
+	counts[status] += by
 }
 
 // remove forgets a task and frees its slot. The slot keeps its turn, so that queue items of the old task stay stale.
@@ -198,9 +214,9 @@ func (t *table) remove(s slot) {
 	if !e.delivery.isZero() {
 		t.byDelivery.remove(t.seed.of(e.delivery), s)
 	}
+	t.count(e, e.Status, -1)
 	t.origins.release(e.origin)
 	t.places.release(e.place)
-	t.count(e, e.Status, -1)
 	*e = entry{turn: e.turn + 1}
 	t.free = append(t.free, s)
 	t.used--

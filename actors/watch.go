@@ -50,9 +50,6 @@ func (*ReplayTurned) isChange() {}
 // subscribe passes on what the event stream tells, on the goroutine that tells it.
 func (t *Troupe) subscribe() {
 	observe, watch := t.deps.Observe, t.deps.Watch
-	if observe == nil && watch == nil {
-		return
-	}
 	t.system.EventStream.Subscribe(func(event any) {
 		switch e := event.(type) {
 		case Change:
@@ -63,6 +60,8 @@ func (t *Troupe) subscribe() {
 			if observe != nil {
 				observe(e)
 			}
+		default:
+			countEvent(&t.deps.Metrics.Actors, e)
 		}
 	})
 }

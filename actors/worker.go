@@ -23,15 +23,11 @@ func (w *worker) Receive(ctx actor.Context) {
 // restarts the attempt without limit: how often a task may fail is the task's affair, not the worker's.
 type crashStrategy struct {
 	registry *actor.PID
-	restarts func()
 	restart  actor.SupervisorStrategy
 }
 
-func newCrashStrategy(registry *actor.PID, restarts func()) *crashStrategy {
-	return &crashStrategy{
-		registry: registry, restarts: restarts,
-		restart: actor.NewRestartingStrategy(),
-	}
+func newCrashStrategy(registry *actor.PID) *crashStrategy {
+	return &crashStrategy{registry: registry, restart: actor.NewRestartingStrategy()}
 }
 
 // HandleFailure is called by the library in the worker's stead.
@@ -41,6 +37,5 @@ func (s *crashStrategy) HandleFailure(system *actor.ActorSystem, supervisor acto
 	if c, ok := reason.(*crash); ok {
 		system.Root.Send(s.registry, c.ended)
 	}
-	s.restarts()
 	s.restart.HandleFailure(system, supervisor, child, rs, reason, message)
 }

@@ -34,7 +34,7 @@ func (d *daemon) openStorage() (*storage, error) {
 		return &storage{journal: kept, snapshots: &memory.Snapshots{}}, err
 	}
 	folder := filepath.Join(d.config.DataDir, "journal")
-	opened, err := wal.Open(folder, d.walConfig())
+	opened, err := wal.Open(folder, d.walConfig(), wal.WithSyncTimer(d.timeSync))
 	if err != nil {
 		return nil, fmt.Errorf("open the journal in %s: %w", folder, err)
 	}
@@ -49,6 +49,12 @@ func (d *daemon) openStorage() (*storage, error) {
 	}
 	d.metrics.Journal.WatchStats(func() metrics.JournalStats { return journalStats(opened.Stats()) })
 	return s, d.importTasks(s, path)
+}
+
+// timeSync observes how long a sync of the journal takes.
+func (d *daemon) timeSync() (stop func()) {
+	started := d.clock.Now()
+	return func() { d.metrics.Journal.SyncSeconds.Observe(d.clock.Now().Sub(started).Seconds()) }
 }
 
 // importTasks takes over the task file of the system that ran before, once: when the journal holds nothing yet.

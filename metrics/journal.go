@@ -9,8 +9,10 @@ import (
 // Journal is what happens on the disk. What the journal counts itself is not counted twice: WatchStats reads it at each
 // scrape.
 type Journal struct {
-	// AppendSeconds is the duration of one Append of a group, its sync included.
+	// AppendSeconds is the duration of one Append of a group, its sync included if it has one.
 	AppendSeconds prometheus.Histogram
+	// SyncSeconds is the duration of one sync.
+	SyncSeconds prometheus.Histogram
 	// GroupRecords is how many records one group held.
 	GroupRecords prometheus.Histogram
 	// Errors counts failed operations {operation}: append, sync, read, compact.
@@ -21,6 +23,10 @@ type Journal struct {
 	SnapshotErrors prometheus.Counter
 	// Compactions counts finished compactions.
 	Compactions prometheus.Counter
+	// CompactionSeconds is the duration of one compaction.
+	CompactionSeconds prometheus.Histogram
+	// SnapshotTimestamp is when the newest snapshot was finished.
+	SnapshotTimestamp prometheus.Gauge
 	// RecoverySeconds is how long the last start took to rebuild its state.
 	RecoverySeconds prometheus.Gauge
 	// RecoveredTasks is how many tasks the last start found.
@@ -46,7 +52,8 @@ type JournalStats struct {
 func newJournal(d *declarer) Journal {
 	return Journal{
 		AppendSeconds: d.histogram("journal_append_seconds",
-			"Time to append one group of records, its sync included.", fastBuckets()),
+			"Time to append one group of records, with its sync if anybody waits for it.", fastBuckets()),
+		SyncSeconds: d.histogram("journal_sync_seconds", "Time of one sync of the journal.", fastBuckets()),
 		GroupRecords: d.histogram("journal_group_records",
 			"Records in one appended group.", prometheus.ExponentialBuckets(1, 2, 13)),
 		Errors: d.counters("journal_errors_total", "Journal operations that failed.", "operation"),
@@ -55,6 +62,10 @@ func newJournal(d *declarer) Journal {
 		SnapshotErrors: d.counter("journal_snapshot_errors_total",
 			"Snapshots that failed; the one before each is still the newest."),
 		Compactions: d.counter("journal_compactions_total", "Compactions that ended."),
+		CompactionSeconds: d.histogram("journal_compaction_seconds",
+			"Time of one compaction.", slowBuckets()),
+		SnapshotTimestamp: d.gauge("journal_snapshot_timestamp_seconds",
+			"When the newest snapshot of this process was finished, in seconds since 1970; zero before the first."),
 		RecoverySeconds: d.gauge("journal_recovery_seconds",
 			"Time that the last start took to rebuild its state."),
 		RecoveredTasks: d.gauge("journal_recovered_tasks", "Tasks that the last start found."),

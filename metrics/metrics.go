@@ -28,8 +28,12 @@ type Set struct {
 	Sources Sources
 	// Tasks is what happens to tasks.
 	Tasks Tasks
+	// Actors is how the actors fare.
+	Actors Actors
 	// Journal is what happens on the disk.
 	Journal Journal
+	// Traces is what becomes of traces.
+	Traces Traces
 
 	build    Gauges
 	registry *prometheus.Registry
@@ -59,7 +63,9 @@ func New() *Set {
 		Ingress:  newIngress(&d),
 		Sources:  newSources(&d),
 		Tasks:    newTasks(&d),
+		Actors:   newActors(&d),
 		Journal:  newJournal(&d),
+		Traces:   newTraces(&d),
 		build:    d.gauges("build_info", "Always 1; its labels say what runs.", "version", "revision", "go_version"),
 		registry: d.registry,
 	}

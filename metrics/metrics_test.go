@@ -2,6 +2,9 @@ package metrics_test
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +28,8 @@ func touch(s *metrics.Set) {
 	s.Ingress.AckSeconds.With("github").Observe(0.001)
 	s.Sources.ConsecutiveFailures.With("github").Set(2)
 	s.Sources.Limit.With("github").Set(4)
+	s.Sources.State.With("github").Set(1)
+	s.Sources.LastAccepted.With("github").Set(1.7e9)
 	s.Sources.SlowAcks.With("github").Inc()
 	s.Tasks.Accepted.With("github").Inc()
 	s.Tasks.Duplicates.With("github").Inc()
@@ -34,7 +39,11 @@ func touch(s *metrics.Set) {
 	s.Tasks.AttemptSeconds.With("forward").Observe(0.5)
 	s.Tasks.Finished.With("completed").Inc()
 	s.Tasks.Tasks.With("queued").Set(3)
-	s.Tasks.MailboxDepth.With("registry").Set(2)
+	s.Tasks.Unfinished.With("reviews", "queued").Set(2)
+	s.Tasks.Lanes.With("reviews", "2-9").Set(2)
+	s.Actors.MailboxDepth.With("registry").Set(2)
+	s.Actors.Restarts.With("attempt").Inc()
+	s.Traces.Dropped.With("queue_full").Inc()
 	s.Journal.Errors.With("sync").Inc()
 	s.Journal.WatchStats(func() metrics.JournalStats {
 		return metrics.JournalStats{Segments: 2, Bytes: 128, Full: true, WrittenBytes: 512, Recycled: 7}
@@ -92,6 +101,43 @@ func TestScrapeHoldsTheCatalog(t *testing.T) {
 	}
 	if families["go_goroutines"] == nil || families["process_open_fds"] == nil {
 		t.Error("the metrics of the runtime and of the process are missing")
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/METRICS.md")
+
+const reference = "../docs/METRICS.md"
+
+// marker separates what people write from what is generated.
+const marker = "<!-- generated from package metrics: go test ./metrics -update -->\n"
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	data, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, _, found := strings.Cut(string(data), marker)
+	if !found {
+		t.Fatalf("%s has no marker", reference)
+	}
+	var table strings.Builder
+	table.WriteString("\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
+	for _, m := range metrics.New().Catalog() {
+		labels := strings.Join(m.Labels, "`, `")
+		if labels != "" {
+			labels = "`" + labels + "`"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, labels, m.Help)
+	}
+	want := written + marker + table.String()
+	if *update {
+		if err := os.WriteFile(reference, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(data) != want {
+		t.Errorf("%s is stale: go test ./metrics -update", reference)
 	}
 }
 

@@ -22,16 +22,20 @@ type Tasks struct {
 	AbandonedRunning prometheus.Gauge
 	// Crashes counts attempts that ended in a panic.
 	Crashes prometheus.Counter
-	// WorkerRestarts counts workers that the supervisor restarted.
-	WorkerRestarts prometheus.Counter
 	// Tasks is how many tasks are remembered {status}.
 	Tasks Gauges
 	// OldestWaitingSeconds is the age of the oldest task that is not final; zero when there is none.
 	OldestWaitingSeconds prometheus.Gauge
 	// BreakerOpen is 1 while nothing is let through to a handler, 0.5 while a probe decides, else 0 {handler}.
 	BreakerOpen Gauges
-	// MailboxDepth is how many messages wait {actor}; the name is that of a fixed actor, never of one task.
-	MailboxDepth Gauges
+	// Unfinished is how many tasks of each route are not final {route, status}: those that routes run, so that a delivery
+	// that was split counts once for each part.
+	Unfinished Gauges
+	// Lanes is how many lanes there are {route, waiting}, by how many tasks wait in them: "0", "1", "2-9", "10-99",
+	// "100-999" or "1000+". There may be a lane for each key that a sender thinks of, so none has a series of its own.
+	Lanes Gauges
+	// LanesPaused is how many lanes operators keep from starting tasks.
+	LanesPaused prometheus.Gauge
 }
 
 func newTasks(d *declarer) Tasks {
@@ -48,13 +52,17 @@ func newTasks(d *declarer) Tasks {
 		Finished: d.counters("tasks_finished_total", "Tasks that became final, by status.", "status"),
 		AbandonedRunning: d.gauge("tasks_abandoned_running",
 			"Handlers that ignored their deadline and still run."),
-		Crashes:        d.counter("tasks_crashes_total", "Attempts that ended in a panic."),
-		WorkerRestarts: d.counter("tasks_worker_restarts_total", "Workers that the supervisor restarted."),
-		Tasks:          d.gauges("tasks", "Tasks remembered, by status.", "status"),
+		Crashes: d.counter("tasks_crashes_total", "Attempts that ended in a panic."),
+		Tasks:   d.gauges("tasks", "Tasks remembered, by status.", "status"),
 		OldestWaitingSeconds: d.gauge("tasks_oldest_waiting_seconds",
 			"Age of the oldest task that is not final; zero when none waits."),
 		BreakerOpen: d.gauges("tasks_breaker_open",
 			"1 while a handler's breaker is open, 0.5 while a probe decides, else 0.", "handler"),
-		MailboxDepth: d.gauges("tasks_mailbox_depth", "Messages that wait for an actor.", "actor"),
+		Unfinished: d.gauges("tasks_unfinished",
+			"Tasks of a route that wait, run or are retried, by status; a delivery that was split counts once for each part.",
+			"route", "status"),
+		Lanes: d.gauges("lanes",
+			"Lanes of a route that hold tasks or are paused, by how many tasks wait in them.", "route", "waiting"),
+		LanesPaused: d.gauge("lanes_paused", "Lanes that operators keep from starting tasks."),
 	}
 }

@@ -50,7 +50,7 @@ type lane struct {
 	// waiting is in the order in which they will run. Those of a Parallel lane come in when they are due; in the others a
 	// timed one at the head holds the rest.
 	waiting queue[item]
-	live    int   // members that wait, timed or ready
+	live    int   // members that wait, timed or ready; changed by grow only
 	running int   // Runs not yet ended
 	burst   int64 // of Debounce: when the waiting one's burst began; zero when none waits
 }
@@ -61,6 +61,34 @@ func (l *lane) policyOf(r *route) Policy {
 		return r.Policy
 	}
 	return Parallel
+}
+
+// Lengths is how many lanes there are by how many tasks wait in them: none, 1, 2 to 9, 10 to 99, 100 to 999, 1000 and more.
+// A lane with none has a task that runs, or is paused.
+type Lengths [6]int
+
+// length is the place of a lane in Lengths.
+func length(waiting int) int {
+	switch {
+	case waiting < 2:
+		return waiting
+	case waiting < 10:
+		return 2
+	case waiting < 100:
+		return 3
+	case waiting < 1000:
+		return 4
+	default:
+		return 5
+	}
+}
+
+// grow changes how many wait, and the lengths of the route's lanes with it.
+func (l *lane) grow(by int) {
+	l.route.lengths[length(l.live)]--
+	l.live += by
+	l.route.waiting += by
+	l.route.lengths[length(l.live)]++
 }
 
 // quietUntil is when a Debounce lane that got a task at that time may run it.

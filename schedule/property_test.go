@@ -41,6 +41,7 @@ func TestRandomHistories(t *testing.T) {
 		for range rapid.IntRange(100, 1500).Draw(t, "steps") {
 			w.step()
 		}
+		w.checkLengths()
 		w.finish()
 	})
 }
@@ -109,6 +110,32 @@ func (w *world) replace() {
 		w.moved[w.laneOf[h].ID] = true
 		w.join(h, w.laneOf[h])
 	}
+	w.checkLengths()
+}
+
+// checkLengths counts the lanes of each route one by one.
+func (w *world) checkLengths() {
+	want := make(map[string]schedule.Lengths)
+	w.s.Lanes(func(id uint32, waiting, _ int, _ bool) bool {
+		route := w.lanes[id].Route
+		if !w.known[route] {
+			route = "unknown"
+		}
+		lengths, place := want[route], 0
+		for _, least := range []int{1, 2, 10, 100, 1000} {
+			if waiting >= least {
+				place++
+			}
+		}
+		lengths[place]++
+		want[route] = lengths
+		return true
+	})
+	w.s.Lengths(func(route string, got schedule.Lengths) {
+		if got != want[route] {
+			w.t.Fatalf("lanes of route %s: %v, counted %v", route, got, want[route])
+		}
+	})
 }
 
 func (w *world) step() {
@@ -261,6 +288,7 @@ func (w *world) finish() {
 			w.t.Fatalf("task %d of %v is stuck", h, w.laneOf[h])
 		}
 	}
+	w.checkLengths()
 	w.s.Lanes(func(id uint32, waiting, running int, _ bool) bool {
 		w.t.Fatalf("lane %d is left with %d waiting and %d running", id, waiting, running)
 		return false

@@ -76,8 +76,10 @@ func (s *Scheduler) displace() (displaced []uint32) {
 	s.cursor = 0
 	for l := range moved {
 		l.route.running -= l.running
+		l.route.lengths[length(l.live)]--
 		l.route = s.route(l.name)
 		l.route.running += l.running
+		l.route.lengths[length(l.live)]++
 		l.policy = l.policyOf(l.route)
 		l.waiting, l.burst, l.offered = queue[item]{}, 0, false
 		s.close(l)

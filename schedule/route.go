@@ -21,7 +21,8 @@ type route struct {
 	rotation queue[*lane] // eligible lanes, in the order in which they have their turn
 	active   bool         // stands in Scheduler.active
 	waiting  int
-	running  int // Runs not yet ended
+	running  int     // Runs not yet ended
+	lengths  Lengths // of its lanes
 }
 
 func newRoute(r Route) *route { return &route{Route: r} }
@@ -61,10 +62,11 @@ func (r *route) start(now int64) (done []func(Verdict), ok bool) {
 	return done, true
 }
 
-// Waiting is how many tasks of each route wait, by its name; those of unknown routes under the fallback's.
-func (s *Scheduler) Waiting(fn func(route string, waiting int)) {
+// Lengths is how long the lanes of each route are, by its name; those of unknown routes under the fallback's. It takes as
+// long as there are routes, however many lanes there are.
+func (s *Scheduler) Lengths(fn func(route string, lanes Lengths)) {
 	for name, r := range s.routes {
-		fn(name, r.waiting)
+		fn(name, r.lengths)
 	}
-	fn(s.fallback.Name, s.fallback.waiting)
+	fn(s.fallback.Name, s.fallback.lengths)
 }

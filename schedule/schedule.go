@@ -348,8 +348,7 @@ func (s *Scheduler) join(h uint32, l *lane, due int64, again bool) {
 	}
 	m := &s.members[h]
 	m.lane, m.turn, m.state, m.again = l, m.turn+1, ready, again
-	l.live++
-	l.route.waiting++
+	l.grow(1)
 	if due > 0 {
 		m.state = timed
 		s.due.push(dueItem{at: due, item: s.item(h)})
@@ -361,8 +360,7 @@ func (s *Scheduler) leave(h uint32) {
 	m := &s.members[h]
 	l := m.lane
 	m.lane, m.state, m.turn = nil, absent, m.turn+1
-	l.live--
-	l.route.waiting--
+	l.grow(-1)
 	if l.waiting.len() > 2*l.live+64 {
 		l.waiting.keep(s.current)
 	}
@@ -384,6 +382,7 @@ func (s *Scheduler) lane(in Lane) *lane {
 	l := &lane{id: in.ID, name: in.Route, ordered: in.Ordered, route: s.route(in.Route)}
 	l.policy = l.policyOf(l.route)
 	s.lanes[in.ID] = l
+	l.route.lengths[0]++
 	return l
 }
 
@@ -391,6 +390,7 @@ func (s *Scheduler) lane(in Lane) *lane {
 func (s *Scheduler) close(l *lane) {
 	if l.live == 0 && l.running == 0 && !l.paused && s.lanes[l.id] == l {
 		delete(s.lanes, l.id)
+		l.route.lengths[0]--
 	}
 }
 

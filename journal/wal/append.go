@@ -69,12 +69,18 @@ func (j *Journal) sync() error {
 	}
 	file := j.active.acquire()
 	defer file.release()
-	j.counters.syncs.Add(1)
-	if err := file.Sync(); err != nil {
+	if err := j.syncFile(file); err != nil {
 		return j.fail(fmt.Errorf("sync %s: %w", j.active.name(), err))
 	}
 	j.synced = j.active.end.Load()
 	return nil
+}
+
+// syncFile counts and times one sync.
+func (j *Journal) syncFile(file interface{ Sync() error }) error {
+	defer j.folder.time()()
+	j.counters.syncs.Add(1)
+	return file.Sync()
 }
 
 // write puts a group, which fits, at the end of the active segment.
@@ -252,8 +258,7 @@ func (j *Journal) seal() error {
 	n, err := file.WriteAt(mark, s.head.size-sealBytes)
 	j.counters.written.Add(uint64(n))
 	if err == nil {
-		j.counters.syncs.Add(1)
-		err = file.Sync()
+		err = j.syncFile(file)
 	}
 	if err != nil {
 		return j.fail(fmt.Errorf("seal %s: %w", s.name(), err))

@@ -84,6 +84,7 @@ func (c Config) Validate() error {
 type options struct {
 	fs   vfs.FS
 	salt func() uint64
+	time func() (stop func())
 }
 
 // Option changes how a journal is opened, inspected or repaired.
@@ -96,8 +97,12 @@ func WithFS(fs vfs.FS) Option { return func(o *options) { o.fs = fs } }
 // let stale content be read as new: for tests only.
 func WithSalts(next func() uint64) Option { return func(o *options) { o.salt = next } }
 
+// WithSyncTimer has start called before each sync of the segment that is written, and what it returns after it, whatever
+// came of it. Neither may block.
+func WithSyncTimer(start func() (stop func())) Option { return func(o *options) { o.time = start } }
+
 func newOptions(opts []Option) options {
-	o := options{fs: vfs.OS{}, salt: randomSalt}
+	o := options{fs: vfs.OS{}, salt: randomSalt, time: func() func() { return func() {} }}
 	for _, set := range opts {
 		set(&o)
 	}

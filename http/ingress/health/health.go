@@ -113,6 +113,8 @@ func New(sources []Source, deps Dependencies) *Board {
 		b.names = append(b.names, s.Name)
 		deps.Metrics.Sources.ConsecutiveFailures.With(s.Name).Set(0)
 		deps.Metrics.Sources.Limit.With(s.Name).Set(float64(s.Patience.Failures))
+		deps.Metrics.Sources.State.With(s.Name).Set(0)
+		deps.Metrics.Sources.LastAccepted.With(s.Name).Set(0)
 		deps.Metrics.Sources.SlowAcks.With(s.Name).Add(0)
 	}
 	slices.Sort(b.names)

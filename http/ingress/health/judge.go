@@ -52,6 +52,7 @@ func (r *record) apply(v verdict, code int, now time.Time, m *metrics.Sources) (
 		return was, was, r.consecutive
 	case success:
 		r.lastAcceptedAt, r.consecutive, r.state = now, 0, Healthy
+		m.LastAccepted.With(r.source.Name).Set(float64(now.UnixMilli()) / 1000)
 	default:
 		if v == slow {
 			r.slow++
@@ -61,6 +62,7 @@ func (r *record) apply(v verdict, code int, now time.Time, m *metrics.Sources) (
 		r.state = worse(r.state, stateAfter(r.source.Patience, r.consecutive, v == failure, code))
 	}
 	m.ConsecutiveFailures.With(r.source.Name).Set(float64(r.consecutive))
+	m.State.With(r.source.Name).Set(float64(slices.Index(states[:], r.state)))
 	return was, r.state, r.consecutive
 }
 
@@ -81,9 +83,11 @@ func stateAfter(p source.Patience, failures int, inTime bool, code int) State {
 
 // worse keeps a source that was suspended by one failure suspended after the next, lesser one.
 func worse(a, b State) State {
-	order := [...]State{Healthy, Warning, SuspendedLikely}
-	return order[max(slices.Index(order[:], a), slices.Index(order[:], b))]
+	return states[max(slices.Index(states[:], a), slices.Index(states[:], b))]
 }
+
+// states are those there are, the worse ones later.
+var states = [...]State{Healthy, Warning, SuspendedLikely}
 
 // The fields of an entry about a change of state, beside those that every package knows.
 const (
