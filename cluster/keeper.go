@@ -179,6 +179,7 @@ func (k *Keeper) Answered(now time.Duration, r Request, a Answer) Commands {
 			k.nextAt = min(k.nextAt, r.Start+k.config.settle()-self.Joined+k.config.soonest())
 		}
 		k.reconcile(now, &c)
+		k.place(now)
 		k.take(now, &c, r)
 	default:
 		k.joined, k.validUntil, k.nextAt = false, 0, now

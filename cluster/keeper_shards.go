@@ -139,14 +139,14 @@ func (k *Keeper) reconcile(now time.Duration, c *Commands) {
 }
 
 // take begins the shards that a request has acquired, unless its answer comes too late for that: then they are acquired
-// again, under another generation.
+// again, under another generation. One whose place is elsewhere by now is not begun, but given back.
 func (k *Keeper) take(now time.Duration, c *Commands, r Request) {
 	if k.leaving || now >= k.validUntil {
 		return
 	}
 	for _, want := range r.Acquire {
 		there, h := k.world.shards[want.Shard], &k.local[want.Shard]
-		if h.phase != away || there.Owner != k.session.ID || there.Generation != want.Generation+1 {
+		if h.phase != away || k.placed.targets[want.Shard] != k.session.ID || there.Owner != k.session.ID || there.Generation != want.Generation+1 {
 			continue
 		}
 		*h = holding{phase: running, generation: there.Generation}

@@ -30,8 +30,8 @@ type Store interface {
 	// who ends it first takes it away. A renewal that is never answered, or is served long after the request was given up,
 	// does what it does and no harm.
 	//
-	// A store whose clock was set back finds sessions that end later than MaxTTL from now: it cuts them to MaxTTL. One whose
-	// clock was set forward ends sessions early: writes are refused by generation then, but validity is not to be relied on
+	// A store whose clock was set back finds sessions that end later than MaxTTL from now, and cuts them to MaxTTL; one that
+	// began, or was renewed, in the future did so now. One whose clock was set forward ends sessions early: writes are refused by generation then, but validity is not to be relied on
 	// for up to a TTL.
 	//
 	// It returns soon after ctx is done, and is called by one goroutine at a time. Any error means that the outcome is unknown;
@@ -94,7 +94,7 @@ type Member struct {
 	// Leaving says that it takes nothing more.
 	Leaving bool
 	// Joined is how long ago the session began, and Seen how long ago it was last renewed, by the store's clock; never below
-	// zero. A beginning that lies in the future, for the clock was set back, counts as MaxTTL ago.
+	// zero.
 	Joined, Seen time.Duration
 	// Left is how long it still lasts if it is not renewed; below zero when its end is past but nobody has ended it.
 	Left time.Duration

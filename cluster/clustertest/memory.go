@@ -158,7 +158,7 @@ func (m *Memory) Serve(r cluster.Request) (cluster.Answer, error) {
 // cut is what a store does whose clock was set back.
 func (m *Memory) cut(now time.Duration) {
 	for _, s := range m.sessions {
-		s.ends = min(s.ends, now+cluster.MaxTTL)
+		s.ends, s.joined, s.seen = min(s.ends, now+cluster.MaxTTL), min(s.joined, now), min(s.seen, now)
 	}
 }
 
@@ -190,12 +190,8 @@ func (m *Memory) answer(now time.Duration, id string) cluster.Answer {
 	a := cluster.Answer{Shards: make([]cluster.Shard, len(m.shards))}
 	_, a.Live = m.sessions[id]
 	for _, s := range slices.SortedFunc(maps.Values(m.sessions), func(a, b *session) int { return cmp.Compare(a.ID, b.ID) }) {
-		joined := now - s.joined
-		if joined < 0 {
-			joined = cluster.MaxTTL
-		}
 		a.Members = append(a.Members, cluster.Member{
-			Session: s.Session, Leaving: s.leaving, Joined: joined, Seen: max(0, now-s.seen), Left: s.ends - now,
+			Session: s.Session, Leaving: s.leaving, Joined: now - s.joined, Seen: now - s.seen, Left: s.ends - now,
 		})
 	}
 	for i, s := range m.shards {
@@ -222,11 +218,12 @@ func (m *Memory) Writes() []cluster.Claim {
 	return slices.Clone(m.writes)
 }
 
-// Generation is a shard's newest.
-func (m *Memory) Generation(shard int) int64 {
+// Generations appends the newest generation of every shard to dst.
+func (m *Memory) Generations(dst []int64) []int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.shards[shard].generation
+	for _, s := range m.shards {
+		dst = append(dst, s.generation)
+	}
+	return dst
 }
-
-var _ cluster.Store = (*Memory)(nil)
