@@ -250,8 +250,8 @@ func (k *Keeper) acquires(now time.Duration) (claims []Claim) {
 	}
 	settled := k.settled(now)
 	for s, there := range k.world.shards {
-		own := there.Owner == k.session.ID
-		if k.local[s].phase != away || k.placed.targets[s] != k.session.ID || !own && !(settled && k.world.free(now, s)) {
+		mayTake := there.Owner == k.session.ID || settled && k.world.free(now, s)
+		if k.local[s].phase != away || k.placed.targets[s] != k.session.ID || !mayTake {
 			continue
 		}
 		if claims = append(claims, Claim{s, there.Generation}); len(claims) == MaxBatch {
