@@ -9,6 +9,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
+	"github.com/hooktroupe/hooktroupe/schedule"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
@@ -132,6 +133,9 @@ func (r *registry) getLanesAt(ctx actor.Context, m *getLanesAt) {
 func (r *registry) showLane(number uint32) *messages.Lane {
 	p := r.tasks.places.get(number)
 	state := r.schedule.Lane(r.lane(number), r.now(), maxLaneShown)
+	if state.Policy == schedule.Parallel {
+		state.Waiting = append(state.Waiting, r.schedule.Timed(r.lane(number), maxLaneShown-len(state.Waiting))...)
+	}
 	lane := &messages.Lane{
 		Route: p.route, Key: p.key, Policy: state.Policy.String(), Paused: state.Paused, WaitingTotal: uint64(state.Total),
 	}

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,14 +18,21 @@ import (
 
 const superseded = messages.Status_STATUS_SUPERSEDED
 
-// workshop is a handler whose attempts end when the test says so, by the delivery's ID.
+// workshop is a handler whose attempts end when the test says so, by the delivery's ID, or, once it is open, at once. Those
+// of deliveries named stubborn take no notice of the end of their context.
 type workshop struct {
 	mu      sync.Mutex
 	started []string
 	ends    map[string]chan error
+	open    chan struct{} // closed when it is open
 }
 
-func newWorkshop() *workshop { return &workshop{ends: make(map[string]chan error)} }
+func newWorkshop() *workshop {
+	return &workshop{ends: make(map[string]chan error), open: make(chan struct{})}
+}
+
+// errPanic is an end on which the handler panics.
+var errPanic = errors.New("panic, please")
 
 func (w *workshop) end(id string) chan error {
 	w.mu.Lock()
@@ -37,14 +45,22 @@ func (w *workshop) end(id string) chan error {
 
 // Handle waits for the test's word, or for the end of its context.
 func (w *workshop) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
-	end := w.end(t.DeliveryID)
+	end, over := w.end(t.DeliveryID), ctx.Done()
+	if strings.HasPrefix(t.DeliveryID, "stubborn") {
+		over = nil
+	}
 	w.mu.Lock()
 	w.started = append(w.started, t.DeliveryID)
 	w.mu.Unlock()
 	select {
 	case err := <-end:
+		if errors.Is(err, errPanic) {
+			panic(err)
+		}
 		return []byte(t.Route + " " + t.Key), err
-	case <-ctx.Done():
+	case <-w.open:
+		return nil, nil
+	case <-over:
 		return nil, context.Cause(ctx)
 	}
 }
@@ -376,6 +392,66 @@ func TestDeadlineEndsWaitingAndRunningTasks(t *testing.T) {
 	}
 	if got := s.await(second, failed); !strings.Contains(got.GetError(), "deadline") || got.GetAttempts() != 0 {
 		t.Fatalf("second: %v", got)
+	}
+}
+
+func TestADeadlineNeedsNoTurn(t *testing.T) {
+	s, w := laneStage(t)
+	s.routes = append(s.routes, actors.Route{
+		Route:    schedule.Route{Name: "urgent", Policy: schedule.Serial},
+		Binding:  handler.Binding{Name: "workshop", Handler: w, Timeout: time.Hour},
+		Deadline: 10 * time.Minute,
+	})
+	s.raise()
+	first := s.bring("first", "urgent", "k")
+	w.end("first") <- handler.RetryAfter(errHandler, 9*time.Minute)
+	s.await(first, retrying)
+	second := s.bring("second", "urgent", "k")
+	for _, paused := range []bool{true, false} {
+		if _, err := s.PauseLane(context.Background(), &messages.PauseLane{Key: "k", Paused: paused}); err != nil {
+			t.Fatal(err)
+		}
+		if paused {
+			s.crash()
+			s.raise()
+			s.clock.Advance(5 * time.Minute)
+			if got := s.get(second); got.GetStatus() != queued {
+				t.Fatalf("before its deadline a task is %v", got.GetStatus())
+			}
+			s.clock.Advance(5*time.Minute + time.Second)
+			for _, id := range []string{first, second} {
+				if got := s.await(id, failed); !strings.Contains(got.GetError(), "deadline") {
+					t.Errorf("error %q", got.GetError())
+				}
+			}
+		}
+	}
+	third := s.bring("third", "urgent", "k")
+	w.end("third") <- nil
+	s.await(third, completed)
+}
+
+func TestAParallelLaneShowsItsNextAttempt(t *testing.T) {
+	s, w := laneStage(t)
+	s.raise()
+	var ids []string
+	for i := range 3 {
+		name := fmt.Sprint("d", i)
+		w.end(name) <- handler.RetryAfter(errHandler, time.Duration(3-i)*time.Minute)
+		ids = append(ids, s.bring(name, "parallel", "k"))
+		s.await(ids[i], retrying)
+	}
+	lane := s.lane("parallel", "k")
+	var shown []string
+	for _, task := range lane.GetWaiting() {
+		shown = append(shown, task.GetWebhookId())
+	}
+	if want := []string{ids[2], ids[1], ids[0]}; !slices.Equal(shown, want) || lane.GetWaitingTotal() != 3 {
+		t.Errorf("shown %v, want %v", shown, want)
+	}
+	due := time.Unix(0, s.get(ids[2]).GetDueAt()).UTC().Format(time.RFC3339)
+	if lane.GetWhy() != "task "+ids[2]+" waits for its next attempt at "+due {
+		t.Errorf("why: %q", lane.GetWhy())
 	}
 }
 

@@ -8,8 +8,9 @@ type item struct {
 
 // fifo is a queue of tasks in the order in which they came. Items that went stale are left for whoever pops them.
 type fifo struct {
-	items []item
-	head  int
+	items  []item
+	head   int
+	tidyAt int // how long it may get before tidy looks at it again
 }
 
 func (q *fifo) push(it item) { q.items = append(q.items, it) }
@@ -38,4 +39,20 @@ func (q *fifo) pop() (item, bool) {
 		q.head = 0
 	}
 	return it, true
+}
+
+// tidy drops the items that fn refuses, wherever they are. It looks only when the queue has grown to twice what it last
+// left, so that it costs little however often it is called.
+func (q *fifo) tidy(fn func(item) bool) {
+	if q.len() <= q.tidyAt {
+		return
+	}
+	kept := make([]item, 0, q.len()/2)
+	for _, it := range q.items[q.head:] {
+		if fn(it) {
+			kept = append(kept, it)
+		}
+	}
+	q.items, q.head = kept, 0
+	q.tidyAt = 2*len(kept) + 4096
 }

@@ -36,6 +36,8 @@ type registry struct {
 	running  map[string]*runningAttempt // by the worker's ID
 	// syncing holds, for deliveries that are being synced, who else waits for that sync.
 	syncing map[slot][]*actor.PID
+	// deadlines holds, by route, what waits and has a deadline, the first first.
+	deadlines map[string]*fifo
 
 	gauged     map[string]struct{} // the labels of the routes that gauges were set of last
 	wakeTimer  clock.Timer
@@ -138,7 +140,7 @@ func (r *registry) start(ctx actor.Context) {
 // restore puts a task that waited before the restart back into its lane.
 func (r *registry) restore(ctx actor.Context, s slot) {
 	r.rejoin(ctx, s)
-	r.arrivals.push(r.enqueue(s))
+	r.queued(s)
 }
 
 // rejoin puts a task that waits into its lane, from what is known of it.
@@ -238,8 +240,15 @@ func (r *registry) begin(ctx actor.Context, s slot, at journal.Position) {
 func (r *registry) arrive(ctx actor.Context, s slot, again bool) {
 	e := r.tasks.get(s)
 	effect := r.schedule.Add(uint32(s), r.lane(e.place), schedule.Arrival{At: e.Since, Again: again})
-	r.arrivals.push(r.enqueue(s))
+	r.queued(s)
 	r.supersede(ctx, effect, e.place, e.ID)
+}
+
+// queued notes that a task has begun to wait.
+func (r *registry) queued(s slot) {
+	it := r.enqueue(s)
+	r.arrivals.push(it)
+	r.watchDeadline(s, it)
 }
 
 // lane is a place as the scheduler knows it.

@@ -164,9 +164,11 @@ func (r *registry) snapshotSaved(ctx actor.Context, m *snapshotSaved) {
 	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
 }
 
-// upkeepDue forgets what is old and publishes the gauges, once a second.
+// upkeepDue ends what is overdue, forgets what is old and publishes the gauges, once a second.
 func (r *registry) upkeepDue(ctx actor.Context) {
+	r.expireOverdue(ctx)
 	r.forgetOld(ctx)
+	r.arrivals.tidy(func(it item) bool { return r.current(it, task.Queued, task.Retrying, task.Processing) })
 	r.gauge()
 	r.after(ctx, upkeepInterval, upkeepDue{})
 }

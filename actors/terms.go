@@ -66,6 +66,7 @@ func (r *registry) takeOver(ctx actor.Context, next *terms) {
 	for _, s := range slots {
 		r.rejoin(ctx, s)
 	}
+	r.watchDeadlines()
 	r.forgetOld(ctx)
 	r.dispatch(ctx)
 }

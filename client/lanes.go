@@ -64,6 +64,12 @@ func (c *Client) PauseLane(ctx context.Context, key, route string, paused bool) 
 	return lanes, c.do(ctx, http.MethodPost, lanePath(key, action, route), lanes)
 }
 
+// SkipLane puts the first waiting task of the lanes of an ordering key behind the others.
+func (c *Client) SkipLane(ctx context.Context, key, route string) (*Lanes, error) {
+	lanes := &Lanes{}
+	return lanes, c.do(ctx, http.MethodPost, lanePath(key, "/skip", route), lanes)
+}
+
 func lanePath(key, action, route string) string {
 	path := "/api/v1/lanes/" + url.PathEscape(key) + action
 	if route != "" {

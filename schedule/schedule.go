@@ -184,6 +184,9 @@ func (s *Scheduler) Remove(h uint32) {
 	}
 	l := s.members[h].lane
 	s.leave(h)
+	if !s.members[h].again {
+		l.burst = 0 // it was the last of its burst
+	}
 	s.offer(l)
 	s.close(l)
 }
@@ -284,7 +287,9 @@ func (s *Scheduler) begin(l *lane, now int64) (uint32, *Run, bool) {
 	s.leave(it.handle)
 	l.running++
 	l.route.running++
-	l.burst = 0
+	if !s.members[it.handle].again {
+		l.burst = 0
+	}
 	s.offer(l)
 	return it.handle, run, true
 }

@@ -116,6 +116,56 @@ func TestDebounceWaitsForQuietButNotForEver(t *testing.T) {
 	next(t, s, 136*second, 9)
 }
 
+func TestABurstEndsWithItsLastTask(t *testing.T) {
+	s := newScheduler(schedule.Route{
+		Name: "r", Policy: schedule.Debounce, Quiet: 10 * time.Second, MaxWait: 25 * time.Second,
+	})
+	l := lane(1, "r")
+	burst := func(h uint32, at int64) int64 { return s.Add(h, l, schedule.Arrival{At: at * second}).Burst / second }
+	burst(0, 100)
+	s.Wake(110 * second)
+	run := next(t, s, 110*second, 0) // keeps the lane while others come and go
+	if at := burst(1, 120); at != 120 {
+		t.Fatalf("the burst began at %d s", at)
+	}
+	s.Remove(1)
+	if at := burst(2, 140); at != 140 {
+		t.Errorf("after a cancellation of the only one of a burst, the next one began at %d s", at)
+	}
+	s.Ended(run, schedule.Healthy)
+	s.Add(3, l, schedule.Arrival{At: 141 * second, Again: true})
+	s.Move(3, true, 0)
+	s.Ended(next(t, s, 141*second, 3), schedule.Healthy)
+	if at := burst(4, 145); at != 140 {
+		t.Errorf("one that ran again ended the burst of others: it begins at %d s", at)
+	}
+}
+
+func TestTimedAreTheFirstThatAreDue(t *testing.T) {
+	s := newScheduler(schedule.Route{Name: "r"})
+	for h := range uint32(1000) {
+		s.Add(h, lane(h%2, "r"), schedule.Arrival{At: 1, Due: second * int64(1+(h*7919)%1000)})
+	}
+	s.Remove(0)
+	want := make([]schedule.Waiting, 0, 5)
+	for due := int64(1); len(want) < 5; due++ {
+		for h := uint32(2); h < 1000; h += 2 {
+			if int64(1+(h*7919)%1000) == due {
+				want = append(want, schedule.Waiting{Handle: h, Timed: true})
+			}
+		}
+	}
+	if got := s.Timed(lane(0, "r"), 5); !slices.Equal(got, want) {
+		t.Errorf("the first five are %v, want %v", got, want)
+	}
+	if got := s.Timed(lane(0, "r"), 1000); len(got) != 499 {
+		t.Errorf("%d wait for a time, want 499", len(got))
+	}
+	if got := s.Timed(lane(7, "r"), 5); len(got) != 0 {
+		t.Errorf("in a lane that is not there %v wait", got)
+	}
+}
+
 func TestSupersedePreemptsAndWaitsForTheEnd(t *testing.T) {
 	s := newScheduler(schedule.Route{Name: "r", Policy: schedule.Supersede})
 	l := lane(1, "r")

@@ -16,10 +16,10 @@ import (
 func newLanes(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lanes",
-		Short: "Say why tasks of an ordering key wait; pause or resume them",
+		Short: "Say why tasks of an ordering key wait; pause, resume or skip them",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("lanes needs list, show, pause or resume (see hooktroupe lanes --help)")}
+			return &usageError{errors.New("lanes needs list, show, pause, resume or skip (see hooktroupe lanes --help)")}
 		},
 	}
 	c.AddCommand(
@@ -35,6 +35,10 @@ func newLanes(t *terminal) *cobra.Command {
 		newLane(t, "resume KEY", "Go on with the tasks of an ordering key",
 			func(ctx context.Context, api *client.Client, key, route string) (*client.Lanes, error) {
 				return api.PauseLane(ctx, key, route, false)
+			}),
+		newLane(t, "skip KEY", "Put the first waiting task of an ordering key behind the others, which it held",
+			func(ctx context.Context, api *client.Client, key, route string) (*client.Lanes, error) {
+				return api.SkipLane(ctx, key, route)
 			}),
 	)
 	return c

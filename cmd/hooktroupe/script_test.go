@@ -99,7 +99,8 @@ func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 	replay := `{"id":"7","state":"completed","filter":{},"rate":0,"total":42,"replayed":41,"refused":1,` +
 		`"started_at":"2026-01-31T12:00:00Z","ended_at":"2026-01-31T12:00:01Z"}`
 	switch r.Method + " " + r.URL.EscapedPath() {
-	case "GET /api/v1/lanes", "GET /api/v1/lanes/o%2Fr%231", "POST /api/v1/lanes/o%2Fr%231/pause":
+	case "GET /api/v1/lanes", "GET /api/v1/lanes/o%2Fr%231", "POST /api/v1/lanes/o%2Fr%231/pause",
+		"POST /api/v1/lanes/o%2Fr%231/skip":
 		_, _ = io.WriteString(w, laneJSON)
 	case "POST /api/v1/replays":
 		if strings.Contains(body, `"dry_run":true`) && strings.Contains(body, `"error":"timeout"`) {

@@ -53,6 +53,7 @@ const (
 	TaskNotFound           // no task of that ID
 	TaskConflict           // the task is not in a state for that
 	LaneNotFound           // no lane of that key
+	LaneConflict           // nothing waits in the lane
 	ReplayNotFound         // no replay of that ID
 	ReplayConflict         // the replay has ended, or too many run
 	kinds                  // how many
@@ -97,6 +98,7 @@ var table = [kinds]definition{
 	TaskNotFound:      {404, "task-not-found", "task_not_found", "There is no such task"},
 	TaskConflict:      {409, "task-conflict", "task_conflict", "The task is not in a state for that"},
 	LaneNotFound:      {404, "lane-not-found", "lane_not_found", "No task has that ordering key"},
+	LaneConflict:      {409, "lane-conflict", "lane_conflict", "Nothing waits under that ordering key"},
 	ReplayNotFound:    {404, "replay-not-found", "replay_not_found", "There is no such replay"},
 	ReplayConflict:    {409, "replay-conflict", "replay_conflict", "Replays are not in a state for that"},
 }

@@ -15,7 +15,7 @@ import (
 // actions are the words of the audit for what changes something.
 var actions = map[endpoint]string{
 	cancelTask: "task.cancel", retryTask: "task.retry", moveTask: "task.move", pauseLane: "lane.pause",
-	resumeLane: "lane.resume", manyReplays: "replay.start", cancelReplay: "replay.cancel",
+	resumeLane: "lane.resume", skipLane: "lane.skip", manyReplays: "replay.start", cancelReplay: "replay.cancel",
 }
 
 // maxAuditText bounds the target and the parameters of a record, in bytes.

@@ -134,6 +134,39 @@ func (h *Handler) pause(wait context.Context, ctx *fasthttp.RequestCtx, key stri
 	h.answerLanes(ctx, changed.GetLanes(), err)
 }
 
+// skip puts the task that holds a lane, the first that waits in it, behind the others, in each lane of one key.
+func (h *Handler) skip(wait context.Context, ctx *fasthttp.RequestCtx, key string) {
+	route, err := text(ctx.QueryArgs(), "route")
+	if err != nil {
+		problem.Write(ctx, problem.BadParameter, err.Error(), 0)
+		return
+	}
+	q := &messages.GetLanes{Key: key, Route: route}
+	reply, err := h.deps.Lanes.Lanes(wait, q)
+	if err != nil || len(reply.GetLanes()) == 0 {
+		h.answerLanes(ctx, nil, err)
+		return
+	}
+	skipped := false
+	for _, l := range reply.GetLanes() {
+		if len(l.GetWaiting()) == 0 {
+			continue
+		}
+		moved, _, err := h.deps.Lanes.Move(wait, l.GetWaiting()[0].GetWebhookId(), false)
+		if err != nil {
+			h.fail(ctx, err)
+			return
+		}
+		skipped = skipped || moved != nil // else it has begun meanwhile, and holds nobody
+	}
+	if !skipped {
+		problem.Write(ctx, problem.LaneConflict, "", 0)
+		return
+	}
+	reply, err = h.deps.Lanes.Lanes(wait, q)
+	h.answerLanes(ctx, reply.GetLanes(), err)
+}
+
 func (h *Handler) answerLanes(ctx *fasthttp.RequestCtx, lanes []*messages.Lane, err error) {
 	switch {
 	case err != nil:

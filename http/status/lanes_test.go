@@ -17,6 +17,8 @@ type lanes struct {
 	asked  *messages.GetLanes
 	paused *messages.PauseLane
 	moved  string
+	// movable lets tasks be moved to the back.
+	movable bool
 }
 
 func oneLane() []*messages.Lane {
@@ -44,7 +46,7 @@ func (f *lanes) PauseLane(_ context.Context, c *messages.PauseLane) (*messages.L
 
 func (f *lanes) Move(_ context.Context, id string, front bool) (*messages.Task, *messages.TaskRefused, error) {
 	f.moved = id
-	if !front {
+	if !front && !f.movable {
 		return nil, &messages.TaskRefused{Detail: "it runs"}, f.err
 	}
 	return failed, nil, f.err
@@ -73,6 +75,20 @@ func TestLanes(t *testing.T) {
 	a.call("GET", "/api/v1/lanes?limit=1001", 400)
 	a.lanes.err = errors.New("away")
 	a.call("GET", "/api/v1/lanes", 503)
+}
+
+func TestSkip(t *testing.T) {
+	a := newAPI(t)
+	a.call("POST", "/api/v1/lanes/r%231/skip", 409) // what held the lane has begun meanwhile
+	a.lanes.movable = true
+	body := string(a.call("POST", "/api/v1/lanes/r%231/skip?route=reviews", 200))
+	if a.lanes.moved != "0190-a" || !strings.Contains(body, `"waiting_total":7`) || a.lanes.asked.GetRoute() != "reviews" {
+		t.Errorf("moved %q, asked %v, got %s", a.lanes.moved, a.lanes.asked, body)
+	}
+	a.call("POST", "/api/v1/lanes/none/skip", 404)
+	a.call("POST", "/api/v1/lanes/r%231/skip?route="+strings.Repeat("r", 300), 400)
+	a.lanes.err = errors.New("away")
+	a.call("POST", "/api/v1/lanes/r%231/skip", 503)
 }
 
 func TestPauseAndMove(t *testing.T) {

@@ -31,6 +31,7 @@ const (
 	oneLane               // GET /api/v1/lanes/{key}
 	pauseLane             // POST /api/v1/lanes/{key}/pause
 	resumeLane            // POST /api/v1/lanes/{key}/resume
+	skipLane              // POST /api/v1/lanes/{key}/skip
 	manyReplays           // GET and POST /api/v1/replays
 	oneReplay             // GET /api/v1/replays/{id}
 	cancelReplay          // POST /api/v1/replays/{id}/cancel
@@ -86,7 +87,7 @@ func route(path string) (e endpoint, name string) {
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},
 		tasksPrefix:       {"": taskDetail, "cancel": cancelTask, "retry": retryTask, "move": moveTask},
-		lanesPath + "/":   {"": oneLane, "pause": pauseLane, "resume": resumeLane},
+		lanesPath + "/":   {"": oneLane, "pause": pauseLane, "resume": resumeLane, "skip": skipLane},
 		replaysPath + "/": {"": oneReplay, "cancel": cancelReplay},
 	} {
 		rest, ok := strings.CutPrefix(path, prefix)
@@ -105,7 +106,7 @@ func route(path string) (e endpoint, name string) {
 // methods are those that an endpoint knows, beside OPTIONS.
 func (e endpoint) methods() []string {
 	switch e {
-	case cancelTask, retryTask, moveTask, pauseLane, resumeLane, cancelReplay:
+	case cancelTask, retryTask, moveTask, pauseLane, resumeLane, skipLane, cancelReplay:
 		return []string{fasthttp.MethodPost}
 	case changes:
 		return []string{fasthttp.MethodGet}

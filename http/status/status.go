@@ -193,6 +193,8 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.lane(wait, ctx, name)
 	case pauseLane, resumeLane:
 		h.pause(wait, ctx, name, e == pauseLane)
+	case skipLane:
+		h.skip(wait, ctx, name)
 	case manyReplays:
 		if ctx.IsPost() {
 			h.startReplay(wait, ctx)
