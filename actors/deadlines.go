@@ -34,24 +34,27 @@ func (r *registry) watchDeadlines() {
 }
 
 // expireOverdue fails the waiting tasks whose deadline has passed, at most so many of a route that no pass holds up the
-// mailbox.
+// mailbox. One that runs has its deadline in its context; it is looked at again later, for it may be lost and wait once more.
 func (r *registry) expireOverdue(ctx actor.Context) {
 	expired := false
-	for _, q := range r.deadlines {
+	for name, q := range r.deadlines {
 		q.tidy(func(it item) bool { return r.current(it, task.Queued, task.Retrying, task.Processing) })
-		for range maxForgotten {
-			it, ok := q.peek()
-			if !ok || r.current(it, task.Processing) {
-				break // one that runs is ended by its own deadline, and looked at again if it was lost
+		for range min(q.len(), maxForgotten) {
+			it, _ := q.peek()
+			if !r.current(it, task.Queued, task.Retrying, task.Processing) {
+				q.pop()
+				continue
 			}
-			if r.current(it, task.Queued, task.Retrying) {
-				if !r.expire(ctx, it.slot) {
-					break
-				}
+			if e := r.tasks.get(it.slot); r.now() < r.routes.deadline(name, e.Since) {
+				break
+			}
+			q.pop()
+			if r.current(it, task.Processing) {
+				q.push(it)
+			} else if r.expire(ctx, it.slot) {
 				r.schedule.Remove(uint32(it.slot))
 				expired = true
 			}
-			q.pop()
 		}
 	}
 	if expired {

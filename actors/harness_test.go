@@ -158,6 +158,20 @@ func (s *stage) await(id string, status messages.Status) *messages.Task {
 	return got
 }
 
+// tick lets one second pass after the other until a task has that status: what happens once a second needs a clock that is
+// looked at after the last leap.
+func (s *stage) tick(id string, status messages.Status) *messages.Task {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("task %s is %v", id, status), func() bool {
+		if s.get(id).GetStatus() == status {
+			return true
+		}
+		s.clock.Advance(time.Second)
+		return false
+	})
+	return s.get(id)
+}
+
 // eventually asks until the answer is yes: every question goes through the registry's mailbox, so others make progress.
 func (s *stage) eventually(what string, yes func() bool) {
 	s.t.Helper()

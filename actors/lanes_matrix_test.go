@@ -34,13 +34,8 @@ func (c *cell) hold(name string) {
 // begin brings it and lets it begin.
 func (c *cell) begin(name string) {
 	c.hold(name)
-	if c.policy == schedule.Debounce {
-		c.clock.Advance(10 * time.Second)
-	}
-	c.eventually(name+" has begun", func() bool {
-		c.clock.Advance(0) // for a timer that was set behind time
-		return slices.Contains(c.w.begun(), name)
-	})
+	c.tick(c.held, processing)
+	c.eventually(name+" has begun", func() bool { return slices.Contains(c.w.begun(), name) })
 }
 
 func (c *cell) pause(paused bool) {

@@ -420,7 +420,7 @@ func TestADeadlineNeedsNoTurn(t *testing.T) {
 			}
 			s.clock.Advance(5*time.Minute + time.Second)
 			for _, id := range []string{first, second} {
-				if got := s.await(id, failed); !strings.Contains(got.GetError(), "deadline") {
+				if got := s.tick(id, failed); !strings.Contains(got.GetError(), "deadline") {
 					t.Errorf("error %q", got.GetError())
 				}
 			}

@@ -236,3 +236,23 @@ func TestWhatARateWasUsedIsNotForgotten(t *testing.T) {
 	s.clock.Advance(time.Second)
 	s.awaitBegun(w, "a", "b")
 }
+
+func TestADeadlineThatComesWithOtherRoutesHoldsForWhatWaits(t *testing.T) {
+	w := newWorkshop()
+	s := newStage(t, nil)
+	s.config.AttemptTimeout = time.Hour
+	s.routes = []actors.Route{to("r", schedule.Serial, w)}
+	s.raise()
+	running, waiting := s.bring("running", "r", "k"), s.bring("waiting", "r", "k")
+	s.awaitBegun(w, "running")
+	hurried := to("r", schedule.Serial, w)
+	hurried.Deadline = 10 * time.Second
+	s.reconfigure(hurried)
+	s.get(waiting) // lets the routes come first
+	s.clock.Advance(11 * time.Second)
+	if got := s.tick(waiting, failed); !strings.Contains(got.GetError(), "deadline") || got.GetAttempts() != 0 {
+		t.Errorf("what waited: %v", got)
+	}
+	w.end("running") <- nil
+	s.await(running, completed)
+}
