@@ -118,7 +118,7 @@ func (p *persister) flush(ctx actor.Context) {
 	fresh, answers := census(group)
 	positions, err := p.append(group, journal.Options{Sync: answers > 0, Reserve: fresh == 0})
 	if errors.Is(err, journal.ErrFull) && fresh > 0 {
-		p.flushWithoutFresh(ctx, group)
+		p.flushWithoutFresh(ctx, group, err)
 		return
 	}
 	switch {
@@ -149,7 +149,7 @@ func census(group []*store) (fresh, answers int) {
 
 // flushWithoutFresh refuses the new deliveries of a group that found no room, and writes the rest, which may use the
 // reserve.
-func (p *persister) flushWithoutFresh(ctx actor.Context, group []*store) {
+func (p *persister) flushWithoutFresh(ctx actor.Context, group []*store, why error) {
 	var fresh, rest []*store
 	for _, m := range group {
 		if m.fresh {
@@ -160,6 +160,9 @@ func (p *persister) flushWithoutFresh(ctx actor.Context, group []*store) {
 	}
 	refusal := &messages.DeliveryRefused{
 		Reason: messages.Refusal_REFUSAL_STORAGE_FULL, RetryAfter: p.retryFull, Detail: "no room for new deliveries",
+	}
+	if errors.Is(why, journal.ErrBudget) {
+		refusal.Reason = messages.Refusal_REFUSAL_STORAGE_BUDGET
 	}
 	p.report(ctx, fresh, nil, refusal)
 	p.gathered = append(rest, p.gathered...)

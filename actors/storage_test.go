@@ -60,14 +60,25 @@ func TestDuplicatesMakeNoTask(t *testing.T) {
 }
 
 // onlyReserve is a journal without room for new deliveries.
-func onlyReserve(opts journal.Options, _ []journal.Entry) error {
-	if opts.Reserve {
-		return nil
+func onlyReserve(why error) func(journal.Options, []journal.Entry) error {
+	return func(opts journal.Options, _ []journal.Entry) error {
+		if opts.Reserve {
+			return nil
+		}
+		return why
 	}
-	return journal.ErrFull
 }
 
 func TestFullStorageRefusesDeliveriesAndGoesOnWorking(t *testing.T) {
+	for why, reason := range map[error]messages.Refusal{
+		journal.ErrFull: messages.Refusal_REFUSAL_STORAGE_FULL, journal.ErrBudget: messages.Refusal_REFUSAL_STORAGE_BUDGET,
+	} {
+		t.Run(reason.String(), func(t *testing.T) { testFullStorage(t, why, reason) })
+	}
+}
+
+func testFullStorage(t *testing.T, why error, reason messages.Refusal) {
+	t.Helper()
 	release := make(chan struct{})
 	s := newStage(t, func(context.Context, *handler.Task) ([]byte, error) {
 		<-release
@@ -75,8 +86,8 @@ func TestFullStorageRefusesDeliveriesAndGoesOnWorking(t *testing.T) {
 	}).raise()
 	stored := s.accept(s.delivery("stored")).GetWebhookId()
 	s.await(stored, processing)
-	s.journal.failWith(onlyReserve)
-	s.refuse(s.delivery("refused"), messages.Refusal_REFUSAL_STORAGE_FULL)
+	s.journal.failWith(onlyReserve(why))
+	s.refuse(s.delivery("refused"), reason)
 	close(release)
 	s.await(stored, completed)
 	s.journal.failWith(nil)

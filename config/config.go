@@ -96,7 +96,7 @@ type Tasks struct {
 type Journal struct {
 	SegmentBytes Bytes   `koanf:"segment_bytes" doc:"Size of one segment file."`
 	MaxBytes     Bytes   `koanf:"max_bytes" doc:"Budget of disk; 0 for no bound but the disk's."`
-	HighWater    float64 `koanf:"high_water" doc:"Part of max_bytes beyond which deliveries are refused with 507."`
+	HighWater    float64 `koanf:"high_water" doc:"Part of max_bytes beyond which deliveries are refused with 503."`
 }
 
 // Remote is where handlers in other processes register, for handlers of type remote.

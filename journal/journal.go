@@ -24,6 +24,8 @@ var (
 	// ErrFull means that nothing was written because there is no room, on the disk or in the budget. The journal is
 	// sound, and a later Append may succeed.
 	ErrFull = errors.New("journal: no room")
+	// ErrBudget is an ErrFull for want of budget, though there may be disk.
+	ErrBudget = fmt.Errorf("%w in the budget", ErrFull)
 	// ErrTooLarge means that nothing was written because a record is above MaxRecordBytes or the group above
 	// MaxGroupBytes.
 	ErrTooLarge = errors.New("journal: record too large")

@@ -29,7 +29,7 @@ const (
 	Refusal_REFUSAL_UNSPECIFIED Refusal = 0
 	// Too many tasks wait.
 	Refusal_REFUSAL_BACKLOG_FULL Refusal = 1
-	// The disk, or the journal's budget of it, is full.
+	// The disk is full.
 	Refusal_REFUSAL_STORAGE_FULL Refusal = 2
 	// The journal failed; the process is about to exit.
 	Refusal_REFUSAL_STORAGE_FAILED Refusal = 3
@@ -37,6 +37,8 @@ const (
 	Refusal_REFUSAL_DRAINING Refusal = 4
 	// The delivery does not fit into one journal record.
 	Refusal_REFUSAL_TOO_LARGE Refusal = 5
+	// The journal's budget of disk is used up to its high-water mark.
+	Refusal_REFUSAL_STORAGE_BUDGET Refusal = 6
 )
 
 // Enum value maps for Refusal.
@@ -48,6 +50,7 @@ var (
 		3: "REFUSAL_STORAGE_FAILED",
 		4: "REFUSAL_DRAINING",
 		5: "REFUSAL_TOO_LARGE",
+		6: "REFUSAL_STORAGE_BUDGET",
 	}
 	Refusal_value = map[string]int32{
 		"REFUSAL_UNSPECIFIED":    0,
@@ -56,6 +59,7 @@ var (
 		"REFUSAL_STORAGE_FAILED": 3,
 		"REFUSAL_DRAINING":       4,
 		"REFUSAL_TOO_LARGE":      5,
+		"REFUSAL_STORAGE_BUDGET": 6,
 	}
 )
 
@@ -499,14 +503,15 @@ const file_webhook_v1_events_proto_rawDesc = "" +
 	"\x06replay\x18\x01 \x01(\v2\x12.webhook.v1.ReplayR\x06replay\"D\n" +
 	"\rReplayRefused\x12\x1b\n" +
 	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail*\x9f\x01\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail*\xbb\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUSAL_BACKLOG_FULL\x10\x01\x12\x18\n" +
 	"\x14REFUSAL_STORAGE_FULL\x10\x02\x12\x1a\n" +
 	"\x16REFUSAL_STORAGE_FAILED\x10\x03\x12\x14\n" +
 	"\x10REFUSAL_DRAINING\x10\x04\x12\x15\n" +
-	"\x11REFUSAL_TOO_LARGE\x10\x05B+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x11REFUSAL_TOO_LARGE\x10\x05\x12\x1a\n" +
+	"\x16REFUSAL_STORAGE_BUDGET\x10\x06B+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_events_proto_rawDescOnce sync.Once

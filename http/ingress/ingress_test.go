@@ -263,6 +263,7 @@ func TestAnswersOfTheAcceptor(t *testing.T) {
 			status: 202, contains: `"status":"queued","status_url":"/api/v1/webhook_status/x","redelivered":true}`,
 		},
 		"backlog": {refused: refused(messages.Refusal_REFUSAL_BACKLOG_FULL, 5), status: 503, after: "5", contains: "backlog-full"},
+		"budget":  {refused: refused(messages.Refusal_REFUSAL_STORAGE_BUDGET, 9), status: 503, after: "9", contains: "storage-budget"},
 		"disk":    {refused: refused(messages.Refusal_REFUSAL_STORAGE_FULL, 9), status: 507, after: "9", contains: "storage-full"},
 		"journal": {refused: refused(messages.Refusal_REFUSAL_STORAGE_FAILED, 0), status: 503, contains: "storage-failed"},
 		"drain":   {refused: refused(messages.Refusal_REFUSAL_DRAINING, 1), status: 503, after: "1", contains: "draining"},

@@ -73,6 +73,8 @@ func declined(d *messages.DeliveryRefused) *refusal {
 		r.kind = problem.BacklogFull
 	case messages.Refusal_REFUSAL_STORAGE_FULL:
 		r.kind = problem.StorageFull
+	case messages.Refusal_REFUSAL_STORAGE_BUDGET:
+		r.kind = problem.StorageBudget
 	case messages.Refusal_REFUSAL_STORAGE_FAILED:
 		r.kind = problem.StorageFailed
 	case messages.Refusal_REFUSAL_DRAINING:

@@ -40,6 +40,7 @@ const (
 	RateExceeded           // the source sends more often than it may
 	BacklogFull            // too many tasks wait
 	StorageFull            // no room on the disk
+	StorageBudget          // no room in the budget of disk
 	StorageFailed          // the journal failed
 	Draining               // the daemon is stopping
 	DeliveryTooLarge       // does not fit into one journal record
@@ -85,6 +86,7 @@ var table = [kinds]definition{
 	RateExceeded:      {503, "rate-exceeded", "rate_exceeded", "The source sends too many deliveries"},
 	BacklogFull:       {503, "backlog-full", "backlog_full", "Too many tasks wait"},
 	StorageFull:       {507, "storage-full", "storage_full", "There is no room to store the delivery"},
+	StorageBudget:     {503, "storage-budget", "storage_budget", "The budget of disk is used up"},
 	StorageFailed:     {503, "storage-failed", "storage_failed", "The delivery cannot be stored"},
 	Draining:          {503, "draining", "draining", "The daemon is stopping"},
 	DeliveryTooLarge:  {413, "delivery-too-large", "delivery_too_large", "The delivery does not fit into one record"},

@@ -140,8 +140,8 @@ func testBudget(t *testing.T, f Features) {
 	if len(more) == len(all) {
 		t.Fatal("nothing is left for the reserve")
 	}
-	if _, err := tryAdd(j, 0, synced, 1<<10); !errors.Is(err, journal.ErrFull) {
-		t.Fatalf("Append without the reserve: %v, want ErrFull", err)
+	if _, err := tryAdd(j, 0, synced, 1<<10); !errors.Is(err, journal.ErrBudget) {
+		t.Fatalf("Append without the reserve: %v, want ErrBudget", err)
 	}
 	equal(t, replay(t, j, journal.Position{}), more)
 	if s := j.Stats(); s.Bytes > f.Budget {

@@ -93,7 +93,7 @@ func (j *Journal) Append(
 		return dst, nil
 	}
 	if j.overBudget(size, opts.Reserve) {
-		return dst, fmt.Errorf("%w: %d bytes more than %d", journal.ErrFull, size, j.bytes)
+		return dst, fmt.Errorf("%w: %d bytes more than %d", journal.ErrBudget, size, j.bytes)
 	}
 	if j.end.Offset > 0 && int64(j.end.Offset)+size > segmentBytes {
 		j.end = journal.Position{Segment: j.end.Segment + 1}

@@ -128,7 +128,7 @@ func (j *Journal) prepare(size int64, reserve bool) error {
 	}
 	j.mu.RUnlock()
 	if !j.budget.allows(growth, reserve) {
-		return fmt.Errorf("%w: %w: %d bytes more", journal.ErrFull, errBudget, growth)
+		return fmt.Errorf("%w: %d bytes more", journal.ErrBudget, growth)
 	}
 	needed := 0
 	if roll && !oversize {
@@ -153,7 +153,7 @@ func (j *Journal) prepare(size int64, reserve bool) error {
 // refuse is ErrFull for want of room and the end for anything else.
 func (j *Journal) refuse(what string, err error) error {
 	if isFull(err) {
-		return fmt.Errorf("%w: %s: %w", journal.ErrFull, what, err)
+		return full(what, err)
 	}
 	return j.fail(fmt.Errorf("%s: %w", what, err))
 }
@@ -185,7 +185,7 @@ func (j *Journal) next(size int64, oversize bool) (fresh, error) {
 		taken, ok := j.spares.take()
 		next.file, next.name = taken.file, taken.name
 		if !ok {
-			err = errBudget
+			err = journal.ErrBudget
 		}
 	}
 	if err != nil {

@@ -3,6 +3,8 @@ package wal
 import (
 	"fmt"
 	"sync"
+
+	"github.com/hooktroupe/hooktroupe/journal"
 )
 
 // budget counts the bytes of disk that segments and spares take, so that at no moment they take more than
@@ -16,12 +18,12 @@ type budget struct {
 	others   int64      // of spares, and of files on their way from or to them
 }
 
-// claim counts a file that is to be made, or is errBudget if there is no room for it.
+// claim counts a file that is to be made, or is journal.ErrBudget if there is no room for it.
 func (b *budget) claim(bytes int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if total := b.segments + b.others; b.config.MaxBytes > 0 && total+bytes > b.config.MaxBytes {
-		return fmt.Errorf("%w: %d more than the %d of %d bytes", errBudget, bytes, total, b.config.MaxBytes)
+		return fmt.Errorf("%w: %d more than the %d of %d bytes", journal.ErrBudget, bytes, total, b.config.MaxBytes)
 	}
 	b.others += bytes
 	return nil

@@ -74,8 +74,8 @@ func TestHighWater(t *testing.T) {
 					t.Fatal("nothing is left for the reserve")
 				}
 				within()
-				if err := h.append(d, fresh, 1); !errors.Is(err, journal.ErrFull) || !d.Stats().Full {
-					t.Fatalf("Append beyond the mark: %v, want ErrFull", err)
+				if err := h.append(d, fresh, 1); !errors.Is(err, journal.ErrBudget) || !d.Stats().Full {
+					t.Fatalf("Append beyond the mark: %v, want ErrBudget", err)
 				}
 				before, live := h.bury(len(h.groups)-1, func(int) bool { return true })
 				if err := d.Compact(before, live); err != nil {

@@ -45,7 +45,7 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 
 func compactError(s *segment, err error) error {
 	if isFull(err) {
-		return fmt.Errorf("%w: compact %s: %w", journal.ErrFull, s.name(), err)
+		return full("compact "+s.name(), err)
 	}
 	return fmt.Errorf("compact %s: %w", s.name(), err)
 }

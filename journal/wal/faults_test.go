@@ -311,7 +311,7 @@ func TestNoRoom(t *testing.T) {
 				err = h.append(j, journal.Options{Sync: true}, size)
 			}
 		}
-		if !errors.Is(err, journal.ErrFull) || !errors.Is(err, syscall.ENOSPC) {
+		if !errors.Is(err, journal.ErrFull) || errors.Is(err, journal.ErrBudget) || !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("capacity %d: %v, want ErrFull for ENOSPC", capacity, err)
 		}
 		if !j.Stats().Full {

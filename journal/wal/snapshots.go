@@ -70,7 +70,7 @@ func snapshotError(err error) error {
 	case err == nil:
 		return nil
 	case isFull(err):
-		return fmt.Errorf("%w: save a snapshot: %w", journal.ErrFull, err)
+		return full("save a snapshot", err)
 	default:
 		return fmt.Errorf("save a snapshot: %w", err)
 	}

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,12 +23,17 @@ const maxExtra = 16
 // quietTurns is how many compactions without a new segment give the disk back.
 const quietTurns = 4
 
-// errBudget means that another segment would exceed Config.MaxBytes.
-var errBudget = errors.New("the budget is used up")
-
 // isFull tells errors that go away when there is room from those that do not.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, errBudget)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, journal.ErrBudget)
+}
+
+// full says in what room was wanting. A lack of budget is told apart already.
+func full(what string, err error) error {
+	if errors.Is(err, journal.ErrFull) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %w", journal.ErrFull, what, err)
 }
 
 // spare is a file of a segment's size, ready to become one.
