@@ -39,7 +39,7 @@ func Database(tb testing.TB) string {
 	tb.Helper()
 	shared.once.Do(func() { shared.server, shared.err = pgserver.Start(pgserver.Options{}) })
 	skipOrFail(tb, shared.err)
-	return database(tb, shared.server)
+	return DatabaseOn(tb, shared.server)
 }
 
 // Server starts a server for one test, which may do to it what it likes, with an empty database of the URL.
@@ -52,10 +52,11 @@ func Server(tb testing.TB, o pgserver.Options) (server *pgserver.Server, url str
 			tb.Error(err)
 		}
 	})
-	return server, database(tb, server)
+	return server, DatabaseOn(tb, server)
 }
 
-func database(tb testing.TB, server *pgserver.Server) string {
+// DatabaseOn returns the URL of an empty database on a server.
+func DatabaseOn(tb testing.TB, server *pgserver.Server) string {
 	tb.Helper()
 	name := fmt.Sprintf("test_%d", shared.count.Add(1))
 	if err := server.CreateDatabase(name); err != nil {

@@ -133,7 +133,7 @@ func (r *shardRow) first(b Batch, open int32) (segment int32, first int64, err e
 	}
 	switch {
 	case r.generation != b.Generation:
-		return 0, 0, fmt.Errorf("%w: shard %d has generation %d, not %d", journal.ErrFenced, b.Shard, r.generation, b.Generation)
+		return 0, 0, fenced(b.Shard, r.generation, b.Generation)
 	case b.Seq > 0 && last == b.Seq:
 		return r.writerSegment, r.writerFirst, nil
 	case b.Seq > 0 && last != b.Seq-1:
