@@ -84,7 +84,7 @@ func NewKeeper(config Config, boot string, started time.Time) *Keeper {
 	return &Keeper{
 		config:  config,
 		boot:    boot,
-		started: started.Truncate(time.Microsecond),
+		started: started.UTC().Truncate(time.Microsecond),
 		world:   &world{shards: make([]Shard, config.Shards)},
 		local:   make([]holding, config.Shards),
 	}

@@ -46,7 +46,7 @@ type Session struct {
 	ID string
 	// Address and Version are as in Config.
 	Address, Version string
-	// Started orders the sessions of one name: of two, the later one counts. Whole microseconds.
+	// Started orders the sessions of one name: of two, the later one counts. In UTC, whole microseconds.
 	Started time.Time
 }
 
