@@ -14,10 +14,12 @@ import (
 	"github.com/hooktroupe/hooktroupe/source"
 )
 
-// The prefixes of secrets in the Standard Webhooks form: a symmetric key, and the public key of an asymmetric pair.
+// The prefixes of secrets in the Standard Webhooks form: a symmetric key, and the public and the private key of an
+// asymmetric pair.
 const (
 	SymmetricPrefix = "whsec_"
 	PublicPrefix    = "whpk_"
+	PrivatePrefix   = "whsk_"
 )
 
 // The length of a symmetric key, in bytes.
@@ -26,8 +28,12 @@ const (
 	maxSymmetric = 64
 )
 
-// maxStandardSums bounds the entries of a signature header that are looked at; honest senders send one or two.
-const maxStandardSums = 16
+// The bounds of what is looked at in a signature header, entries of each kind; honest senders send one or two. Each v1a
+// entry makes every public key hash the whole body again, before anything is proven, so that of those there are fewer.
+const (
+	maxStandardSums       = 16
+	maxStandardSignatures = 4
+)
 
 // Family is the set of headers that carry a Standard Webhooks signature.
 type Family struct {
@@ -47,6 +53,7 @@ type Standard struct {
 	tolerance time.Duration
 	keys      *Keys
 	public    []publicKey
+	private   ed25519.PrivateKey // of the first asymmetric secret that has one; nil for none
 }
 
 // publicKey is a key of v1a entries with the window in which it counts.
@@ -55,18 +62,22 @@ type publicKey struct {
 	key    ed25519.PublicKey
 }
 
-// NewStandard returns the scheme for the secrets of c, each with whsec_ or whpk_ and base64, or base64 of a symmetric
-// key alone. The family that FamilyOf finds in a request is the one that must be complete.
+// NewStandard returns the scheme for the secrets of c, each with whsec_, whpk_ or whsk_ and base64, or base64 of a
+// symmetric key alone. A private key is for who signs; it verifies as its public key does. The family that FamilyOf finds
+// in a request is the one that must be complete.
 func NewStandard(c source.Config, families ...Family) (*Standard, error) {
 	s := &Standard{families: families, tolerance: c.Window()}
 	var symmetric []source.Secret
 	for i, secret := range c.Secrets {
 		text := string(secret.Value)
 		var err error
-		if encoded, ok := strings.CutPrefix(text, PublicPrefix); ok {
-			secret.Value, err = decodeKey(encoded, ed25519.PublicKeySize, ed25519.PublicKeySize)
+		switch {
+		case strings.HasPrefix(text, PublicPrefix):
+			secret.Value, err = decodeKey(text[len(PublicPrefix):], ed25519.PublicKeySize, ed25519.PublicKeySize)
 			s.public = append(s.public, publicKey{secret, secret.Value})
-		} else {
+		case strings.HasPrefix(text, PrivatePrefix):
+			err = s.addPrivate(secret, text[len(PrivatePrefix):])
+		default:
 			secret.Value, err = decodeKey(strings.TrimPrefix(text, SymmetricPrefix), minSymmetric, maxSymmetric)
 			symmetric = append(symmetric, secret)
 		}
@@ -76,6 +87,24 @@ func NewStandard(c source.Config, families ...Family) (*Standard, error) {
 	}
 	s.keys = NewKeys(crypto.SHA256, symmetric)
 	return s, nil
+}
+
+// addPrivate reads a private key: its seed, alone or with the public key behind it.
+func (s *Standard) addPrivate(secret source.Secret, encoded string) error {
+	decoded, err := decodeKey(encoded, ed25519.SeedSize, ed25519.PrivateKeySize)
+	if err != nil {
+		return err
+	}
+	private := ed25519.NewKeyFromSeed(decoded[:ed25519.SeedSize])
+	if len(decoded) != ed25519.SeedSize && !private.Equal(ed25519.PrivateKey(decoded)) {
+		return errors.New("is not an ed25519 private key of 32 or 64 bytes")
+	}
+	secret.Value = private[ed25519.SeedSize:]
+	s.public = append(s.public, publicKey{secret, secret.Value})
+	if s.private == nil {
+		s.private = private
+	}
+	return nil
 }
 
 // decodeKey reads a key of least to most bytes. It is strict, for a key that was misread would refuse every request.
@@ -137,17 +166,15 @@ func (s *Standard) Verify(req *source.Request, now time.Time) error {
 // entries returns the v1 and v1a entries of a signature header, space separated. No entry of either kind is malformed.
 func (s *Standard) entries(f Family, list string) (sums, signatures [][]byte, err error) {
 	for entry := range strings.SplitSeq(list, " ") {
-		if len(sums)+len(signatures) == maxStandardSums {
-			break
-		}
 		version, encoded, _ := strings.Cut(entry, ",")
 		switch version {
 		case "v1":
-			if sum := make([]byte, sha256.Size); Base64.Decode(sum, encoded) {
+			if sum := make([]byte, sha256.Size); len(sums) < maxStandardSums && Base64.Decode(sum, encoded) {
 				sums = append(sums, sum)
 			}
 		case "v1a":
-			if signature := make([]byte, ed25519.SignatureSize); Base64.Decode(signature, encoded) {
+			signature := make([]byte, ed25519.SignatureSize)
+			if len(signatures) < maxStandardSignatures && Base64.Decode(signature, encoded) {
 				signatures = append(signatures, signature)
 			}
 		}
@@ -175,18 +202,25 @@ func (s *Standard) matchPublic(now time.Time, prefix, body []byte, signatures []
 	return matched
 }
 
-// Sign adds time and v1 signature under the first symmetric secret; the header must hold the family's ID already. With
-// public keys alone it is an error, for they only verify.
+// Sign adds the time, a v1 signature under the first symmetric secret, and a v1a signature under the first private key;
+// the header must hold the family's ID already. With public keys alone it is an error, for they only verify.
 func (s *Standard) Sign(header source.Header, body []byte, now time.Time) (source.Header, error) {
 	f := FamilyOf(header, s.families...)
 	id, err := Only(header, f.ID)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if len(s.keys.keys) == 0 {
-		return nil, errors.New("sign: a public key cannot sign")
-	}
 	stamp := strconv.FormatInt(now.Unix(), 10)
-	sum := s.keys.Sum([]byte(id+"."+stamp+"."), body)
-	return header.With(f.Timestamp, stamp).With(f.Signature, "v1,"+Base64.Encode(sum)), nil
+	prefix := []byte(id + "." + stamp + ".")
+	var entries []string
+	if len(s.keys.keys) > 0 {
+		entries = append(entries, "v1,"+Base64.Encode(s.keys.Sum(prefix, body)))
+	}
+	if s.private != nil {
+		entries = append(entries, "v1a,"+Base64.Encode(ed25519.Sign(s.private, append(prefix, body...))))
+	}
+	if len(entries) == 0 {
+		return nil, errors.New("sign: a public key cannot sign, only its private key (whsk_) can")
+	}
+	return header.With(f.Timestamp, stamp).With(f.Signature, strings.Join(entries, " ")), nil
 }

@@ -133,6 +133,38 @@ func TestStandardAsymmetric(t *testing.T) {
 	if _, err := s.Sign(vectorHeader(f, "")[:1], nil, at); err == nil {
 		t.Error("Sign with a public key alone")
 	}
+	for _, key := range [][]byte{private, private.Seed()} {
+		secret := "whsk_" + base64.StdEncoding.EncodeToString(key)
+		signed, err := standard(t, secret).Sign(vectorHeader(f, "")[:1], []byte(vectorBody), at)
+		if err != nil || signed.Get(f.Signature) != entry {
+			t.Errorf("Sign with a private key of %d bytes = %v, %v; want %s", len(key), signed, err, entry)
+		}
+		if err := standard(t, secret).Verify(request(vectorHeader(f, entry), vectorBody), at); err != nil {
+			t.Errorf("Verify with a private key: %v", err)
+		}
+	}
+	both, err := standard(t, secret, vectorSecret, "whsk_"+base64.StdEncoding.EncodeToString(private)).
+		Sign(vectorHeader(f, "")[:1], []byte(vectorBody), at)
+	if err != nil || both.Get(f.Signature) != vectorSignature+" "+entry {
+		t.Errorf("Sign with keys of both kinds = %v, %v", both, err)
+	}
+}
+
+// A header full of signatures costs no more than the few that are looked at: what comes after them is not.
+func TestStandardAsymmetricListsAreBounded(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, f := time.Unix(vectorTime, 0), signature.WebhookFamily()
+	s := standard(t, "whpk_"+base64.StdEncoding.EncodeToString(public))
+	good := "v1a," + base64.StdEncoding.EncodeToString(
+		ed25519.Sign(private, []byte(vectorID+"."+strconv.Itoa(vectorTime)+"."+vectorBody)))
+	other := "v1a," + base64.StdEncoding.EncodeToString(make([]byte, 64)) + " "
+	if err := s.Verify(request(vectorHeader(f, strings.Repeat(other, 3)+good), vectorBody), at); err != nil {
+		t.Errorf("the fourth: %v", err)
+	}
+	wantReason(t, s.Verify(request(vectorHeader(f, strings.Repeat(other, 4)+good), vectorBody), at), source.ReasonMismatch)
 }
 
 func TestStandardSecrets(t *testing.T) {
@@ -140,6 +172,8 @@ func TestStandardSecrets(t *testing.T) {
 	for _, bad := range []string{
 		"whsec_", "whsec_AAAA", "whsec_" + base64Of(strings.Repeat("k", 65)), vectorSecret + "=", vectorSecret + "\n",
 		"whsec_" + base64Of(strings.Repeat("k", 32))[:43], "whpk_" + base64Of(strings.Repeat("k", 31)), "plain text", long[:87],
+		"whsk_", "whsk_" + base64Of(strings.Repeat("k", 31)), "whsk_" + base64Of(strings.Repeat("k", 33)),
+		"whsk_" + base64Of(strings.Repeat("k", 64)),
 	} {
 		_, err := signature.NewStandard(source.Config{Name: "n", Secrets: secrets(vectorSecret, bad)}, signature.WebhookFamily())
 		if err == nil || !strings.Contains(err.Error(), "sources.n.secrets[1]: ") || strings.Contains(err.Error(), bad) {

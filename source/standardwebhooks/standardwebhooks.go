@@ -33,7 +33,8 @@ type standard struct {
 	sample.Set
 }
 
-// New returns the source. It uses Tolerance and no other optional field. Secrets are whsec_ keys, or whpk_ public keys.
+// New returns the source. It uses Tolerance and no other optional field. Secrets are whsec_ keys, or whpk_ public keys;
+// whsk_ private keys sign as well.
 func New(c source.Config) (source.Source, error) {
 	if err := c.Check(source.Uses{Tolerance: true}); err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (s *standard) Parse(req *source.Request) (source.Delivery, error) {
 	if id == "" {
 		id = source.FallbackID("standard_webhooks", event, req.Body)
 	}
-	return source.Delivery{EventType: event, DeliveryID: id}.Checked()
+	return source.Delivery{EventType: source.BoundEvent(event), DeliveryID: id}.Checked()
 }
 
 // samples are the usual event first, with the headers of a real delivery.
