@@ -24,6 +24,43 @@ func (d Delivery) Checked() (Delivery, error) {
 	return d, nil
 }
 
+// EventType joins the name of an event with its action, if it has one: pull_request.opened. The action goes through
+// BoundEvent, for some senders let their users choose it. The name is the sender's own and stays as it is.
+func EventType(event, action string) string {
+	if action == "" {
+		return event
+	}
+	if joined := event + "." + BoundEvent(action); len(joined) <= MaxNameBytes {
+		return joined
+	}
+	sum := sha256.Sum256([]byte(action))
+	return event + "." + digest(sum[:])
+}
+
+// BoundEvent makes a name that a sender's user chose fit for an event type, for what they chose is no reason to lose the
+// delivery. Bytes that are not printable ASCII are percent-encoded (a percent sign stays one: nothing decodes this), and
+// what does not fit in MaxNameBytes then is "sha256:" with the digest of it.
+func BoundEvent(name string) string {
+	if printable(name) {
+		return name
+	}
+	if len(name) <= MaxNameBytes {
+		const digits = "0123456789ABCDEF"
+		escaped := make([]byte, 0, 3*len(name))
+		for i := range len(name) {
+			if c := name[i]; c < ' ' || c > '~' {
+				escaped = append(escaped, '%', digits[c>>4], digits[c&15])
+			} else {
+				escaped = append(escaped, c)
+			}
+		}
+		if len(escaped) <= MaxNameBytes {
+			return string(escaped)
+		}
+	}
+	return BoundID(name)
+}
+
 // printable says whether a name fits in MaxNameBytes of printable ASCII, the space included.
 func printable(name string) bool {
 	if len(name) > MaxNameBytes {

@@ -122,3 +122,41 @@ func TestBoundID(t *testing.T) {
 		}
 	}
 }
+
+// Whatever action a user chose, the event type is fit for a delivery, begins with the event, and a usual one is as it was.
+func TestEventType(t *testing.T) {
+	for _, test := range []struct{ event, action, want string }{
+		{"push", "", "push"},
+		{"pull_request", "opened", "pull_request.opened"},
+		{"repository_dispatch", "my type/../*", "repository_dispatch.my type/../*"},
+		{"repository_dispatch", "größe\n", "repository_dispatch.gr%C3%B6%C3%9Fe%0A"},
+		{"repository_dispatch", "\x00\x7f\xff%", "repository_dispatch.%00%7F%FF%"},
+	} {
+		if got := source.EventType(test.event, test.action); got != test.want {
+			t.Errorf("EventType(%q, %q) = %q, want %q", test.event, test.action, got, test.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		action := rapid.OneOf(rapid.String(), rapid.StringN(250, 300, -1), rapid.StringOfN(rapid.RuneFrom([]rune("aé")), 80, 260, -1)).
+			Draw(t, "action")
+		got := source.EventType("repository_dispatch", action)
+		if !strings.HasPrefix(got, "repository_dispatch") {
+			t.Fatalf("EventType = %q", got)
+		}
+		if _, err := (source.Delivery{EventType: got}).Checked(); err != nil {
+			t.Fatalf("EventType = %q: %v", got, err)
+		}
+	})
+}
+
+func TestBoundEvent(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "com.example.made": "com.example.made", "de.größe": "de.gr%C3%B6%C3%9Fe",
+		strings.Repeat("é", 128): source.BoundID(strings.Repeat("é", 128)), // six bytes each, escaped
+		strings.Repeat("a", 257): source.BoundID(strings.Repeat("a", 257)),
+	} {
+		if got := source.BoundEvent(name); got != want {
+			t.Errorf("BoundEvent(%.20q) = %q, want %q", name, got, want)
+		}
+	}
+}

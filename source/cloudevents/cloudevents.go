@@ -112,7 +112,7 @@ func (c *cloudEvents) Parse(req *source.Request) (source.Delivery, error) {
 		return source.Delivery{}, &source.Malformed{Detail: "not a CloudEvent 1.0 with source and id"}
 	}
 	id := source.BoundID(e.source + " " + e.id) // a source is a URI reference and holds no space
-	return source.Delivery{EventType: e.eventType, DeliveryID: id, Key: e.partition}.Checked()
+	return source.Delivery{EventType: source.BoundEvent(e.eventType), DeliveryID: id, Key: e.partition}.Checked()
 }
 
 func structured(req *source.Request) (event, error) {

@@ -96,7 +96,7 @@ func (g *generic) Parse(req *source.Request) (source.Delivery, error) {
 	if id == "" {
 		id = source.FallbackID("generic", event, req.Body)
 	}
-	d := source.Delivery{EventType: event, DeliveryID: id}
+	d := source.Delivery{EventType: source.BoundEvent(event), DeliveryID: source.BoundID(id)}
 	if g.settings.KeyPath != "" {
 		d.Key = doc.Text(g.settings.KeyPath)
 	}

@@ -171,7 +171,8 @@ func TestParse(t *testing.T) {
 		"not what it is": {typed("application/json"), "hello", source.Delivery{}},
 		"two events":     {headers.With("x-event", "f"), body, source.Delivery{}},
 		"two IDs":        {headers.With("x-id", "j"), body, source.Delivery{}},
-		"odd event":      {nil, `{"kind":{"name":"a\nb"}}`, source.Delivery{}},
+		"odd event":      {nil, `{"kind":{"name":"a\nb"}}`, source.Delivery{EventType: "a%0Ab", DeliveryID: source.FallbackID("generic", "a\nb", []byte(`{"kind":{"name":"a\nb"}}`))}},
+		"odd ID":         {nil, `{"ids":["größe"]}`, source.Delivery{EventType: "event", DeliveryID: source.BoundID("größe")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := s.Parse(sourcetest.Request(test.header, []byte(test.body)))

@@ -101,10 +101,7 @@ func (g *gitea) Parse(req *source.Request) (source.Delivery, error) {
 	if err != nil {
 		return source.Delivery{}, err
 	}
-	d := source.Delivery{EventType: event, DeliveryID: id, Key: key(doc)}
-	if action := doc.Text("action"); action != "" {
-		d.EventType = event + "." + action
-	}
+	d := source.Delivery{EventType: source.EventType(event, doc.Text("action")), DeliveryID: id, Key: key(doc)}
 	if id == "" {
 		d.DeliveryID = source.FallbackID(g.sourceType, d.EventType, req.Body)
 	}

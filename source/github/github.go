@@ -60,10 +60,7 @@ func (g *github) Parse(req *source.Request) (source.Delivery, error) {
 		return source.Delivery{}, err
 	}
 	found := find(doc)
-	d := source.Delivery{EventType: event, DeliveryID: id, Key: found.key(event)}
-	if found.action != "" {
-		d.EventType = event + "." + found.action
-	}
+	d := source.Delivery{EventType: source.EventType(event, found.action), DeliveryID: id, Key: found.key(event)}
 	if event == "ping" {
 		d.Answer = &source.Answer{Status: 200, ContentType: "application/json", Body: []byte(`{"status":"pong"}`)}
 	}

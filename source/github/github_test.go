@@ -130,8 +130,8 @@ func TestParse(t *testing.T) {
 		"two events":   {header("push").With("x-github-event", "push"), `{}`, source.Delivery{}},
 		"two IDs":      {header("push").With("x-github-delivery", "8"), `{}`, source.Delivery{}},
 		"array":        {header("push"), `[]`, source.Delivery{}},
-		"odd action":   {header("repository_dispatch"), `{"action":"größe"}`, source.Delivery{}},
-		"long action":  {header("repository_dispatch"), `{"action":"` + strings.Repeat("a", 256) + `"}`, source.Delivery{}},
+		"odd action":   {header("repository_dispatch"), `{"action":"größe"}`, source.Delivery{EventType: "repository_dispatch.gr%C3%B6%C3%9Fe", DeliveryID: "7"}},
+		"long action":  {header("repository_dispatch"), `{"action":"` + strings.Repeat("a", 256) + `"}`, source.Delivery{EventType: "repository_dispatch.sha256:02d7160d77e18c6447be80c2e355c7ed4388545271702c50253b0914c65ce5fe", DeliveryID: "7"}},
 		"empty form":   {withType(header("push"), "application/x-www-form-urlencoded"), `a=b`, source.Delivery{}},
 		"two payloads": {withType(header("push"), "application/x-www-form-urlencoded"), `payload={}&payload={}`, source.Delivery{}},
 		"bad escape":   {withType(header("push"), "application/x-www-form-urlencoded"), `payload=%zz`, source.Delivery{}},
@@ -145,6 +145,33 @@ func TestParse(t *testing.T) {
 				t.Fatalf("Parse = %+v, %v; want %+v", got, err, test.want)
 			}
 		})
+	}
+}
+
+// GitHub Enterprise Server signs and names alike, and adds headers of its own; its events of an installation, as those of
+// GitHub, have no repository and no ordering key.
+func TestEnterpriseServerAndInstallations(t *testing.T) {
+	s := build(t, "0123456789abcdef")
+	installations := 0
+	for _, f := range sourcetest.Fixtures(t, "github") {
+		header := f.Header.With("X-GitHub-Enterprise-Version", "3.17.2").With("X-GitHub-Enterprise-Host", "github.example.com")
+		req := sourcetest.Sign(t, s, header, f.Body, sourcetest.Now())
+		if err := s.Verify(req, sourcetest.Now()); err != nil {
+			t.Fatalf("%s: %v", f.File, err)
+		}
+		d, err := s.Parse(req)
+		if err != nil || d.EventType != f.EventType || d.DeliveryID != f.DeliveryID {
+			t.Errorf("%s: Parse = %+v, %v", f.File, d, err)
+		}
+		if strings.HasPrefix(f.EventType, "installation") {
+			installations++
+			if d.Key != "" {
+				t.Errorf("%s has the key %q", f.File, d.Key)
+			}
+		}
+	}
+	if installations != 3 {
+		t.Errorf("%d deliveries about installations", installations)
 	}
 }
 

@@ -88,10 +88,8 @@ func (g *gitlab) Parse(req *source.Request) (source.Delivery, error) {
 	if kind == "" {
 		kind = kindOf(header)
 	}
-	d := source.Delivery{EventType: kind, DeliveryID: id, Key: key(doc, kind)}
-	if action := doc.Text("object_attributes.action"); action != "" {
-		d.EventType = kind + "." + action
-	}
+	action := doc.Text("object_attributes.action")
+	d := source.Delivery{EventType: source.EventType(kind, action), DeliveryID: id, Key: key(doc, kind)}
 	if id == "" {
 		d.DeliveryID = source.FallbackID("gitlab", d.EventType, req.Body)
 	}
