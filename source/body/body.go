@@ -20,10 +20,18 @@ import (
 // MaxDepth bounds how deep objects and arrays may nest.
 const MaxDepth = 128
 
+// ambiguous stands for the media type of a header block that declares several. It is no media type that anybody knows.
+const ambiguous = "*/*"
+
 // Media returns the media type that a header block declares, without parameters; empty when it declares none. Compare
-// it without regard to letter case.
+// it without regard to letter case. Where Content-Type comes more than once it is of no kind, for each reader of the
+// delivery could take another.
 func Media(header source.Header) string {
-	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	value, _, single := header.One("Content-Type")
+	if !single {
+		return ambiguous
+	}
+	media, _, _ := strings.Cut(value, ";")
 	return strings.TrimSpace(media)
 }
 

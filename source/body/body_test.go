@@ -76,6 +76,13 @@ func TestFromRequest(t *testing.T) {
 			t.Errorf("%q: %v", contentType, err)
 		}
 	}
+	twice := source.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "content-type", Value: "application/json"}}
+	if _, err := body.FromRequest(&source.Request{Header: twice, Body: []byte(`{}`)}); err == nil {
+		t.Error("a content type that comes twice is JSON")
+	}
+	if body.IsForm(body.Media(twice)) {
+		t.Error("a content type that comes twice is a form")
+	}
 	if !body.IsForm("Application/X-WWW-Form-Urlencoded") || body.IsForm("application/json") {
 		t.Error("IsForm is wrong")
 	}
