@@ -121,6 +121,7 @@ type Source struct {
 	Secrets      []Secret `koanf:"secrets" doc:"References to several secrets, during a rotation."`
 	Insecure     bool     `koanf:"insecure" doc:"Accepts everything unverified; goes with no secret."`
 	Username     string   `koanf:"username" doc:"User of basic authentication."`
+	Header       string   `koanf:"header" doc:"azure_devops: custom header that holds the secret, in place of basic authentication."`
 	Tolerance    Duration `koanf:"tolerance" doc:"Largest age of a signed time stamp."`
 	Aliases      []string `koanf:"aliases" doc:"Further paths, matched exactly; the word seed stands for the path of the server that ran before."`
 	MaxBodyBytes Bytes    `koanf:"max_body_bytes" doc:"Largest body of this source; http.max_body_bytes when 0."`

@@ -73,7 +73,8 @@ func (d *daemon) health(entries []ingress.Entry) *health.Board {
 
 func sourceConfig(name string, s config.Source) source.Config {
 	c := source.Config{
-		Name: name, Type: s.Type, Insecure: s.Insecure, Username: s.Username, Tolerance: time.Duration(s.Tolerance),
+		Name: name, Type: s.Type, Insecure: s.Insecure, Username: s.Username, Header: s.Header,
+		Tolerance: time.Duration(s.Tolerance),
 	}
 	for _, secret := range s.Resolved {
 		c.Secrets = append(c.Secrets,

@@ -15,6 +15,8 @@ type Config struct {
 	Insecure bool
 	// Username is the user of basic authentication, for types that use it; the secrets are the passwords.
 	Username string
+	// Header names the header that holds the secret as it is, for types whose sender lets its users name one.
+	Header string
 	// Tolerance bounds the age of a signed time stamp, either way. Zero means the sender's usual 5 minutes.
 	Tolerance time.Duration
 	// Generic describes the verification of a type generic source, and is nil for all others.

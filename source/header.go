@@ -36,6 +36,14 @@ func (h Header) One(name string) (value string, present, single bool) {
 	return value, present, true
 }
 
+// IsName says whether text may be the name of a header: a token of RFC 9110.
+func IsName(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
+}
+
 // With returns a copy of the block with the field at its end.
 func (h Header) With(name, value string) Header {
 	return append(append(make(Header, 0, len(h)+1), h...), Field{Name: name, Value: value})

@@ -16,6 +16,7 @@ const MaxTolerance = 24 * time.Hour
 // honoured by all.
 type Uses struct {
 	Username  bool
+	Header    bool
 	Tolerance bool
 	Generic   bool
 }
@@ -54,6 +55,9 @@ func (c Config) checkUses(uses Uses) error {
 	var errs []error
 	if c.Username != "" && !uses.Username {
 		errs = append(errs, c.Errorf("username", "is not used by type %s", c.Type))
+	}
+	if c.Header != "" && !uses.Header {
+		errs = append(errs, c.Errorf("header", "is not used by type %s", c.Type))
 	}
 	if c.Tolerance != 0 && !uses.Tolerance {
 		errs = append(errs, c.Errorf("tolerance", "type %s signs no time stamp", c.Type))

@@ -12,7 +12,7 @@ func TestCheck(t *testing.T) {
 	secret := func(value string) source.Secret { return source.Secret{Value: []byte(value)} }
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	good := []source.Secret{secret("s3cr3t")}
-	all := source.Uses{Username: true, Tolerance: true, Generic: true}
+	all := source.Uses{Username: true, Header: true, Tolerance: true, Generic: true}
 	for name, test := range map[string]struct {
 		config source.Config
 		uses   source.Uses
@@ -26,6 +26,7 @@ func TestCheck(t *testing.T) {
 		"secret, insecure":  {source.Config{Name: "n", Secrets: good, Insecure: true}, all, "sources.n.insecure: "},
 		"empty secret":      {source.Config{Name: "n", Secrets: append(good, secret(""))}, all, "sources.n.secrets[1]: is empty"},
 		"username unused":   {source.Config{Name: "n", Secrets: good, Username: "u"}, source.Uses{}, "sources.n.username: "},
+		"header unused":     {source.Config{Name: "n", Secrets: good, Header: "X-Secret"}, source.Uses{}, "sources.n.header: "},
 		"tolerance unused":  {source.Config{Name: "n", Secrets: good, Tolerance: 1}, source.Uses{}, "sources.n.tolerance: "},
 		"generic unused":    {source.Config{Name: "n", Secrets: good, Generic: &source.Generic{}}, source.Uses{}, "sources.n.generic: "},
 		"negative":          {source.Config{Name: "n", Secrets: good, Tolerance: -1}, all, "sources.n.tolerance: "},

@@ -1,5 +1,6 @@
 // Package azuredevops is the source of deliveries from Azure DevOps, Services and Server. They are not signed: basic
-// authentication names the sender and says nothing about the body. Event and delivery ID stand in the body alone.
+// authentication, or a header that the subscription adds, names the sender and says nothing about the body. Event and
+// delivery ID stand in the body alone.
 //
 // The sender retries for about three minutes after 408, 502, 503 and 504. Every other error, 401, 429 and 500 among
 // them, puts the whole subscription on probation, during which new events are lost; 410 ends it at once.
@@ -30,22 +31,40 @@ var files embed.FS
 type azureDevOps struct {
 	signature.Scheme
 	sample.Set
+	header string // holds the secret; empty for basic authentication
 }
 
-// New returns the source. It needs Username, unless it is insecure, and uses no other optional field.
+// New returns the source. Unless it is insecure, it needs either Username, for basic authentication, or Header, and uses
+// no other optional field.
 func New(c source.Config) (source.Source, error) {
-	if err := c.Check(source.Uses{Username: true}); err != nil {
+	if err := c.Check(source.Uses{Username: true, Header: true}); err != nil {
 		return nil, err
 	}
 	switch {
 	case c.Insecure && c.Username != "":
 		return nil, c.Errorf("username", "goes with no insecure: true")
+	case c.Insecure && c.Header != "":
+		return nil, c.Errorf("header", "goes with no insecure: true")
 	case c.Insecure:
-		return &azureDevOps{signature.Open{}, samples()}, nil
+		return &azureDevOps{Scheme: signature.Open{}, Set: samples()}, nil
+	case c.Header != "" && c.Username != "":
+		return nil, c.Errorf("header", "goes with no username: the secret is either in that header or a password")
+	case c.Header != "" && !source.IsName(c.Header):
+		return nil, c.Errorf("header", "%q is not the name of a header", c.Header)
+	case c.Header != "":
+		return &azureDevOps{Scheme: signature.NewToken(c.Header, c.Secrets), Set: samples(), header: c.Header}, nil
 	case c.Username == "" || strings.Contains(c.Username, ":"):
-		return nil, c.Errorf("username", "basic authentication needs one, without a colon")
+		return nil, c.Errorf("username", "basic authentication needs one, without a colon; or set header")
 	}
-	return &azureDevOps{signature.NewBasic(c.Username, c.Secrets), samples()}, nil
+	return &azureDevOps{Scheme: signature.NewBasic(c.Username, c.Secrets), Set: samples()}, nil
+}
+
+// SensitiveHeaders names the header that holds the secret, if one does.
+func (a *azureDevOps) SensitiveHeaders() []string {
+	if a.header == "" {
+		return nil
+	}
+	return []string{a.header}
 }
 
 // Parse reads everything from the body, of which "resource" may be small or absent: how much is sent is a setting of

@@ -50,7 +50,20 @@ func fixtures(t testing.TB) []sourcetest.Fixture {
 	return fixtures
 }
 
-func TestSource(t *testing.T) { sourcetest.Run(t, options(t)) }
+// custom is the same sender with the secret in a header of the subscription.
+func custom(t testing.TB) sourcetest.Options {
+	o := options(t)
+	o.Config.Username, o.Config.Header = "", "X-Hook-Secret"
+	o.Proof, o.Malformed = o.Config.Header, nil
+	return o
+}
+
+func TestSource(t *testing.T) {
+	t.Run("basic", func(t *testing.T) { sourcetest.Run(t, options(t)) })
+	t.Run("custom header", func(t *testing.T) { sourcetest.Run(t, custom(t)) })
+}
+
+func FuzzVerifyHeader(f *testing.F) { sourcetest.FuzzVerify(f, custom(f)) }
 
 func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, options(f)) }
 
@@ -95,6 +108,29 @@ func TestUsername(t *testing.T) {
 	}
 	if _, err := azuredevops.New(source.Config{Name: "ado", Username: "u", Insecure: true}); err == nil {
 		t.Error("New accepts a user that it would never ask for")
+	}
+}
+
+// The secret is in one place, which the configuration names.
+func TestHeader(t *testing.T) {
+	s := custom(t).Build(t, source.Secret{Value: []byte("open sesame")})
+	basic := source.Header{{Name: "Authorization", Value: "Basic " + base64.StdEncoding.EncodeToString([]byte("hooks:open sesame"))}}
+	err := s.Verify(sourcetest.Request(basic, nil), sourcetest.Now())
+	if refusal := new(source.Refusal); !errors.As(err, &refusal) || refusal.Reason != source.ReasonMissing {
+		t.Errorf("basic authentication where a header is expected: %v", err)
+	}
+	for name, change := range map[string]func(*source.Config){
+		"with a user":      func(c *source.Config) { c.Username = "hooks" },
+		"insecure":         func(c *source.Config) { c.Secrets, c.Insecure = nil, true },
+		"no header's name": func(c *source.Config) { c.Header = "X Hook" },
+		"a line's end":     func(c *source.Config) { c.Header = "X-Hook\n" },
+	} {
+		c := custom(t).Config
+		c.Secrets = []source.Secret{{Value: []byte("s")}}
+		change(&c)
+		if _, err := azuredevops.New(c); err == nil || !strings.Contains(err.Error(), "sources.ado.header: ") {
+			t.Errorf("%s: New = %v", name, err)
+		}
 	}
 }
 

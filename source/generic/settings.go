@@ -20,7 +20,7 @@ func checkScheme(c source.Config) error {
 	g := c.Generic
 	switch g.Scheme {
 	case "hmac", "token":
-		if !isToken(g.Header) {
+		if !source.IsName(g.Header) {
 			return c.Errorf("generic.header", "scheme %s needs the name of a header", g.Scheme)
 		}
 	case "basic", "bearer":
@@ -70,7 +70,7 @@ func checkForm(c source.Config) error {
 func checkPlaces(c source.Config) error {
 	g := c.Generic
 	for _, h := range [...]struct{ key, name string }{{"event_header", g.EventHeader}, {"id_header", g.IDHeader}} {
-		if h.name != "" && !isToken(h.name) {
+		if h.name != "" && !source.IsName(h.name) {
 			return c.Errorf("generic."+h.key, "%q is not the name of a header", h.name)
 		}
 	}
@@ -82,13 +82,6 @@ func checkPlaces(c source.Config) error {
 		}
 	}
 	return nil
-}
-
-// isToken says whether text may be the name of a header.
-func isToken(text string) bool {
-	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !isWord(r) && !strings.ContainsRune("!#%&'*+.^`|~", r)
-	})
 }
 
 // isPath says whether text is a plain path: what else a query language might read into it is left out on purpose.

@@ -50,7 +50,7 @@ func (s *suite) configuration(t *testing.T) {
 // insecure checks that a source which was told to accepts everything, and only then.
 func (s *suite) insecure(t *testing.T) {
 	o := s.Options
-	o.Config.Username = ""
+	o.Config.Username, o.Config.Header = "", ""
 	open := o.Build(t)
 	for _, f := range s.Fixtures {
 		req := Request(f.Header, f.Body)
