@@ -285,6 +285,50 @@ func TestAnswersOfTheAcceptor(t *testing.T) {
 	}
 }
 
+// azure is a sender that retries after a few statuses only, and loses events after every other.
+type azure struct{ fakeSource }
+
+func (azure) Patience() source.Patience {
+	return source.Patience{Failures: 9, Transient: []int{408, 502, 503, 504}}
+}
+
+// Whatever keeps the daemon from taking a delivery, such a sender is told what it retries after, and the metrics say what
+// it was. What the sender itself did wrong it is told as it is.
+func TestTroubleIsToldAsTheSenderBearsIt(t *testing.T) {
+	for reason, told := range map[messages.Refusal]string{
+		messages.Refusal_REFUSAL_BACKLOG_FULL:   "503 backlog-full 7",
+		messages.Refusal_REFUSAL_STORAGE_FULL:   "503 unavailable 7",
+		messages.Refusal_REFUSAL_STORAGE_FAILED: "503 storage-failed 7",
+		messages.Refusal_REFUSAL_DRAINING:       "503 draining 7",
+		messages.Refusal_REFUSAL_UNSPECIFIED:    "503 unavailable 7",
+		messages.Refusal_REFUSAL_TOO_LARGE:      "413 delivery-too-large 7",
+	} {
+		w := newWorld(t, ingress.Config{}, azure{})
+		w.acceptor.accepted, w.acceptor.refused = nil, &messages.DeliveryRefused{Reason: reason, RetryAfter: 7, Detail: "d"}
+		resp, body := w.send(request{})
+		var problem struct {
+			Type   string
+			Status int
+		}
+		if err := json.Unmarshal([]byte(body), &problem); err != nil {
+			t.Fatal(err)
+		}
+		slug := strings.TrimPrefix(problem.Type, "urn:hooktroupe:problem:")
+		if got := fmt.Sprint(resp.StatusCode, " ", slug, " ", resp.Header.Get("Retry-After")); got != told || problem.Status != resp.StatusCode {
+			t.Errorf("%v is told as %s, want %s: %s", reason, got, told, body)
+		}
+		if reason == messages.Refusal_REFUSAL_STORAGE_FULL {
+			if got := count(t, w.metrics.Ingress.Rejected.With("shop", "storage_full")); got != 1 {
+				t.Errorf("%v are counted as storage_full", got)
+			}
+		}
+	}
+	w := newWorld(t, ingress.Config{}, azure{})
+	if resp, body := w.send(request{header: []string{"X-Token", "wrong"}}); resp.StatusCode != 401 {
+		t.Errorf("another secret: %d %s", resp.StatusCode, body)
+	}
+}
+
 // endless is a body of no announced size.
 type endless struct{ io.Reader }
 

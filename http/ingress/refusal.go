@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,15 @@ func declined(d *messages.DeliveryRefused) *refusal {
 	return r
 }
 
+// bearable is the kind of a refusal as the sender is told it: trouble of our own that the sender would not take for such,
+// and would hold against us for good, is told as trouble that passes.
+func (r *route) bearable(k problem.Kind) problem.Kind {
+	if r.transient == nil || k.Status() < fasthttp.StatusInternalServerError || slices.Contains(r.transient, k.Status()) {
+		return k
+	}
+	return problem.Unavailable
+}
+
 // refuse answers, counts and logs a refusal.
 func (in *Ingress) refuse(ctx *fasthttp.RequestCtx, route *route, r *refusal) {
 	if r.kind == problem.MethodNotAllowed {
@@ -93,7 +103,7 @@ func (in *Ingress) refuse(ctx *fasthttp.RequestCtx, route *route, r *refusal) {
 	if r.closes {
 		ctx.SetConnectionClose()
 	}
-	problem.Write(ctx, r.kind, r.detail, r.retryAfter)
+	problem.Write(ctx, route.bearable(r.kind), r.detail, r.retryAfter)
 	in.report(ctx, route, r)
 }
 
@@ -119,7 +129,7 @@ func (in *Ingress) report(ctx *fasthttp.RequestCtx, route *route, r *refusal) {
 		logfield.Source:        route.name,
 		logfield.Reason:        reason,
 		logfield.ClientAddress: clientaddr.Of(ctx.RemoteAddr()).String(),
-		logfield.HTTPStatus:    r.kind.Status(),
+		logfield.HTTPStatus:    route.bearable(r.kind).Status(),
 		logfield.Error:         printable(cause),
 		fieldSuppressed:        dropped,
 	}).Warn("delivery refused")

@@ -57,6 +57,7 @@ type route struct {
 	maxAttempts uint32
 	allow       clientaddr.Prefixes // empty for everywhere
 	pace        *pace               // nil for no bound
+	transient   []int               // the only statuses that the sender takes for trouble of ours; nil for every 5xx
 	warnings    throttle
 }
 
@@ -95,7 +96,7 @@ func (t *Table) add(cfg Config, e Entry) error {
 	}
 	r := &route{
 		name: e.Name, source: e.Source, maxBody: e.MaxBodyBytes, maxAttempts: e.MaxAttempts,
-		allow: e.Allow, pace: newPace(e.Rate, e.Burst),
+		allow: e.Allow, pace: newPace(e.Rate, e.Burst), transient: source.PatienceOf(e.Source).Transient,
 	}
 	if r.maxBody == 0 {
 		r.maxBody = cfg.MaxBodyBytes
