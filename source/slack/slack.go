@@ -35,6 +35,7 @@ const (
 	challengeEvent   = "url_verification"
 	rateLimitedEvent = "app_rate_limited"
 	slashEvent       = "slash_command" // the sender has no name for it
+	sslCheckEvent    = "ssl_check"     // now and then, to see whether the certificate of a command's address is good
 )
 
 // maxChallengeBytes bounds what a challenge may have the daemon repeat.
@@ -150,6 +151,9 @@ func readForm(raw []byte) (source.Delivery, error) {
 		return source.Delivery{}, &source.Malformed{Detail: "body is not a form"}
 	}
 	if !form.Has("payload") {
+		if form.Get("ssl_check") == "1" {
+			return source.Delivery{EventType: sslCheckEvent, Answer: &source.Answer{Status: 200}}, nil
+		}
 		if !form.Has("command") {
 			return source.Delivery{}, &source.Malformed{Detail: "form has neither payload nor command"}
 		}

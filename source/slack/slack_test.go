@@ -153,6 +153,15 @@ func TestChallengeSample(t *testing.T) {
 	}
 }
 
+// The check of a command's certificate is answered and makes no task.
+func TestCertificateCheck(t *testing.T) {
+	form := source.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}
+	d, err := build(t).Parse(sourcetest.Request(form, []byte("token=deprecated&ssl_check=1")))
+	if err != nil || d.Answer == nil || d.Answer.Status != 200 || len(d.Answer.Body) != 0 {
+		t.Errorf("Parse = %+v, %v; want an answer", d, err)
+	}
+}
+
 // A retry is the same delivery, not one to be thrown away for saying that it is a retry.
 func TestRetry(t *testing.T) {
 	header := source.Header{{Name: "X-Slack-Retry-Num", Value: "1"}, {Name: "X-Slack-Retry-Reason", Value: "http_timeout"}}
