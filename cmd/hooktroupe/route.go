@@ -86,13 +86,11 @@ func (e *explaining) delivery(built source.Source) (*route.Delivery, error) {
 	}
 	var header source.Header
 	if e.headers != "" {
-		text, err := readInput(e.headers)
+		head, err := readHead(e.headers)
 		if err != nil {
 			return nil, err
 		}
-		if header, err = parseHeader(string(text)); err != nil {
-			return nil, err
-		}
+		header = head.header
 	}
 	d := &route.Delivery{Source: e.source, EventType: e.event, Key: e.key, Body: body, ReceivedAt: time.Now()}
 	for _, h := range header {
@@ -133,27 +131,6 @@ func readInput(name string) ([]byte, error) {
 		err = fmt.Errorf("%s: more than %d bytes", name, maxInputBytes)
 	}
 	return content, err
-}
-
-// parseHeader reads a header block: one NAME: VALUE a line, after a request line or not.
-func parseHeader(text string) (source.Header, error) {
-	var header source.Header
-	for i, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
-		if line == "" {
-			continue
-		}
-		name, value, found := strings.Cut(line, ":")
-		if !found && i == 0 {
-			continue // the request line
-		}
-		if !found {
-			return nil, fmt.Errorf("line %d of the headers is not NAME: VALUE", i+1)
-		}
-		header = append(header, source.Field{
-			Name: http.CanonicalHeaderKey(strings.TrimSpace(name)), Value: strings.TrimSpace(value),
-		})
-	}
-	return header, nil
 }
 
 func printSteps(t *terminal, d *route.Delivery, steps []route.Step) error {

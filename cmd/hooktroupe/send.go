@@ -11,51 +11,64 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hooktroupe/hooktroupe/client"
 	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/daemon"
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/sources"
 )
 
 // sending is one call of send.
 type sending struct {
-	kind, name, event, file, url, secret, username string
-	generic                                        source.Generic
-	wait                                           bool
-	timeout                                        time.Duration
-	count                                          int
-	headers                                        []string
+	kind, name, event, file, url   string
+	secret, username, secretHeader string
+	generic                        source.Generic
+	wait                           bool
+	timeout                        time.Duration
+	count                          int
+	headers                        []string
 }
 
 func newSend(t *terminal) *cobra.Command {
 	var s sending
 	c := &cobra.Command{
-		Use:   "send --source TYPE",
+		Use:   "send --source TYPE | --config FILE --name NAME",
 		Short: "Send a signed delivery, as the forge would",
 		Long: "Send a built-in sample, or a body of your own, to a running daemon, signed as the sender signs.\n\n" +
-			"The secret comes from --secret (env:NAME or file:/path), else from HOOKTROUPE_SECRET, else from the demo\n" +
-			"that serve runs in this folder.",
+			"With --config, type, secret and settings are those of the source NAME of that configuration. Otherwise the\n" +
+			"secret comes from --secret (env:NAME or file:/path), else from HOOKTROUPE_SECRET, else from the demo that\n" +
+			"serve runs in this folder.",
+		Example: "  hooktroupe send --source github --event pull_request --secret env:GITHUB_WEBHOOK_SECRET --wait\n" +
+			"  hooktroupe send --config hooktroupe.yaml --name partner",
 		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), t) },
+		RunE: func(c *cobra.Command, _ []string) error { return s.run(c, t) },
 	}
 	f := c.Flags()
 	f.StringVar(&s.kind, "source", "", "type of the source: "+strings.Join(sources.Types(), ", "))
 	f.StringVar(&s.name, "name", "", "configured name of the source (default: its type)")
+	f.String("config", "", "configuration file that has the source NAME")
 	f.StringVar(&s.event, "event", "", "event of the sample (default: the usual one)")
 	f.StringVar(&s.file, "file", "", "body to send in place of the sample's")
 	f.StringVar(&s.url, "url", defaultURL(t.environ), "where the daemon listens")
 	f.StringVar(&s.secret, "secret", "", "reference to the secret: env:NAME or file:/path")
 	f.StringVar(&s.username, "username", "", "user of basic authentication")
 	f.StringArrayVar(&s.headers, "header", nil, "header to add or replace, as NAME: VALUE; may be repeated")
+	f.StringVar(&s.secretHeader, "secret-header", "", "type azure_devops: header of the secret, in place of basic authentication")
 	f.StringVar(&s.generic.Scheme, "generic-scheme", "hmac", "type generic: hmac, token, basic or bearer")
-	f.StringVar(&s.generic.Header, "generic-header", "X-Signature", "type generic: header of the signature or token")
+	f.StringVar(&s.generic.Header, "generic-header", defaultGenericHeader, "type generic: header of the signature or token")
 	f.StringVar(&s.generic.Prefix, "generic-prefix", "", "type generic: text before the signature")
+	f.StringVar(&s.generic.Algorithm, "generic-algorithm", "", "type generic: sha256 (default), sha1, sha384 or sha512")
+	f.StringVar(&s.generic.Encoding, "generic-encoding", "", "type generic: hex (default) or base64")
 	f.BoolVar(&s.wait, "wait", false, "wait until the task is final, and print every change")
 	f.DurationVar(&s.timeout, "timeout", time.Minute, "how long to wait")
 	f.IntVar(&s.count, "count", 1, "how many deliveries to send, 1 to 100000")
 	return c
 }
+
+// defaultGenericHeader is where a generic source has its signature or token unless it is told.
+const defaultGenericHeader = "X-Signature"
 
 // defaultURL is where clients look for the daemon unless they are told.
 func defaultURL(environ []string) string {
@@ -67,15 +80,15 @@ func defaultURL(environ []string) string {
 	return "http://" + config.Default().HTTP.Listen
 }
 
-func (s *sending) run(ctx context.Context, t *terminal) error {
+func (s *sending) run(command *cobra.Command, t *terminal) error {
 	if s.count < 1 || s.count > 100_000 {
 		return &usageError{fmt.Errorf("--count: %d is not within 1 and 100000", s.count)}
 	}
-	built, err := s.source(t.environ)
+	built, err := s.source(command.Flags(), t)
 	if err != nil {
 		return err
 	}
-	c := client.New(s.url, "")
+	ctx, c := command.Context(), client.New(s.url, "")
 	ids := make(map[string]bool)
 	for range s.count {
 		id, err := s.deliver(ctx, t, c, built)
@@ -100,7 +113,10 @@ func (s *sending) run(ctx context.Context, t *terminal) error {
 }
 
 // source builds the source whose sender is to be played.
-func (s *sending) source(environ []string) (source.Source, error) {
+func (s *sending) source(flags *pflag.FlagSet, t *terminal) (source.Source, error) {
+	if file, _ := flags.GetString("config"); file != "" {
+		return s.configured(file, flags, t.environ)
+	}
 	construct, known := sources.All()[s.kind]
 	if !known {
 		return nil, &usageError{fmt.Errorf("--source: %q is none of %s", s.kind, strings.Join(sources.Types(), ", "))}
@@ -108,20 +124,59 @@ func (s *sending) source(environ []string) (source.Source, error) {
 	if s.name == "" {
 		s.name = s.kind
 	}
-	secret, err := s.findSecret(environ)
+	secret, err := s.findSecret(t.environ)
 	if err != nil {
 		return nil, err
 	}
 	c := source.Config{
-		Name: s.name, Type: s.kind, Username: s.username, Secrets: []source.Secret{{Value: []byte(secret)}},
+		Name: s.name, Type: s.kind, Username: s.username, Header: s.secretHeader,
+		Secrets: []source.Secret{{Value: []byte(secret)}},
 	}
 	if s.kind == "generic" {
-		c.Generic = &s.generic
+		c.Generic = s.form()
 	}
-	if s.kind == "azure_devops" && c.Username == "" {
+	if s.kind == "azure_devops" && c.Username == "" && c.Header == "" {
 		c.Username = "hooktroupe"
 	}
 	built, err := construct(c)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return built, nil
+}
+
+// form is what the flags say of a generic source. Basic and bearer have a header of their own, so that the default is not
+// for them.
+func (s *sending) form() *source.Generic {
+	form := s.generic
+	if (form.Scheme == "basic" || form.Scheme == "bearer") && form.Header == defaultGenericHeader {
+		form.Header = ""
+	}
+	return &form
+}
+
+// configured builds a source as the daemon does. What else flags may say of one would contradict its configuration.
+func (s *sending) configured(file string, flags *pflag.FlagSet, environ []string) (source.Source, error) {
+	if s.name == "" {
+		s.name = s.kind
+	}
+	for _, flag := range []string{
+		"secret", "username", "secret-header", "generic-scheme", "generic-header", "generic-prefix", "generic-algorithm",
+		"generic-encoding",
+	} {
+		if flags.Changed(flag) {
+			return nil, &usageError{fmt.Errorf("--%s goes with no --config, which says that already", flag)}
+		}
+	}
+	cfg, _, err := config.Load(config.Options{File: file, Environ: environ})
+	if err != nil {
+		return nil, err
+	}
+	if kind := cfg.Sources[s.name].Type; s.kind != "" && kind != "" && s.kind != kind {
+		return nil, &usageError{fmt.Errorf("--source: the source %s has the type %s", s.name, kind)}
+	}
+	s.kind = cfg.Sources[s.name].Type
+	built, err := daemon.Source(cfg, s.name)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -15,22 +15,46 @@ import (
 // standardKey is a key in the form of Standard Webhooks; for GitLab, such a key is a signing token.
 const standardKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
+// privateKey is an ed25519 key in the form of Standard Webhooks.
+const privateKey = "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
 // TestSendSignsForEveryType has send play every sender, and a stand-in daemon verify and read what arrives.
 func TestSendSignsForEveryType(t *testing.T) {
-	type play struct{ kind, secret string }
-	plays := []play{{"gitlab", standardKey}}
+	type play struct {
+		kind, secret string
+		flags        []string
+		as           source.Config // without name, type and secret
+	}
+	generic := func(g source.Generic) source.Config { return source.Config{Generic: &g} }
+	form := func(flags ...string) []string { return flags }
+	plays := []play{
+		{"gitlab", standardKey, nil, source.Config{}},
+		{"standard_webhooks", privateKey, nil, source.Config{}},
+		{"azure_devops", "custom", form("--secret-header", "X-Hook-Secret"), source.Config{Header: "X-Hook-Secret"}},
+		{"generic", "s", form("--generic-algorithm", "sha512", "--generic-encoding", "base64", "--generic-prefix", "v1:"),
+			generic(source.Generic{Scheme: "hmac", Header: "X-Signature", Algorithm: "sha512", Encoding: "base64", Prefix: "v1:"})},
+		{"generic", "token", form("--generic-scheme", "token", "--generic-header", "X-Token"),
+			generic(source.Generic{Scheme: "token", Header: "X-Token"})},
+		{"generic", "bearer", form("--generic-scheme", "bearer"), generic(source.Generic{Scheme: "bearer"})},
+		{"generic", "basic", form("--generic-scheme", "basic", "--username", "u"),
+			source.Config{Username: "u", Generic: &source.Generic{Scheme: "basic"}}},
+	}
 	for _, kind := range sources.Types() {
-		plays = append(plays, play{kind, map[bool]string{true: standardKey, false: "a plain secret"}[kind == "standard_webhooks"]})
+		p := play{kind: kind, secret: "a plain secret"}
+		switch kind {
+		case "standard_webhooks":
+			p.secret = standardKey
+		case "azure_devops":
+			p.as.Username = "hooktroupe"
+		case "generic":
+			p.as = generic(source.Generic{Scheme: "hmac", Header: "X-Signature"})
+		}
+		plays = append(plays, p)
 	}
 	for _, p := range plays {
 		t.Run(p.kind, func(t *testing.T) {
-			config := source.Config{Name: p.kind, Type: p.kind, Secrets: []source.Secret{{Value: []byte(p.secret)}}}
-			switch p.kind {
-			case "azure_devops":
-				config.Username = "hooktroupe"
-			case "generic":
-				config.Generic = &source.Generic{Scheme: "hmac", Header: "X-Signature"}
-			}
+			config := p.as
+			config.Name, config.Type, config.Secrets = p.kind, p.kind, []source.Secret{{Value: []byte(p.secret)}}
 			verifier, err := sources.All()[p.kind](config)
 			if err != nil {
 				t.Fatal(err)
@@ -59,11 +83,13 @@ func TestSendSignsForEveryType(t *testing.T) {
 			}))
 			defer server.Close()
 			var out, errs bytes.Buffer
-			code := run([]string{"send", "--source", p.kind, "--url", server.URL}, []string{"HOOKTROUPE_SECRET=" + p.secret}, &out, &errs)
+			args := append([]string{"send", "--source", p.kind, "--url", server.URL}, p.flags...)
+			code := run(args, []string{"HOOKTROUPE_SECRET=" + p.secret}, &out, &errs)
 			if code != exitOK || !bytes.HasPrefix(out.Bytes(), []byte("202 ")) {
 				t.Fatalf("exit %d: %s%s", code, out.String(), errs.String())
 			}
-			provesBody := p.kind != "azure_devops" && p.kind != "cloudevents" && (p.kind != "gitlab" || p.secret == standardKey)
+			provesBody := p.kind != "azure_devops" && p.kind != "cloudevents" && (p.kind != "gitlab" || p.secret == standardKey) &&
+				(p.kind != "generic" || config.Generic.Scheme == "hmac")
 			if provesBody != (verified == 1) {
 				t.Errorf("a tampered body was refused %d times", verified)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/daemon"
+	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
 	"github.com/hooktroupe/hooktroupe/source"
 )
@@ -94,16 +96,15 @@ func (v *verifying) run(c *cobra.Command, t *terminal) error {
 }
 
 func (v *verifying) request(now time.Time) (*source.Request, error) {
-	text, err := readInput(v.headers)
+	head, err := readHead(v.headers)
 	if err != nil {
 		return nil, err
 	}
-	header, err := parseHeader(string(text))
-	if err != nil {
-		return nil, err
+	if v.query != "" {
+		head.query = v.query
 	}
 	body, err := readInput(v.body)
-	return &source.Request{Method: http.MethodPost, Query: v.query, Header: header, Body: body, ReceivedAt: now}, err
+	return &source.Request{Method: head.method, Query: head.query, Header: head.header, Body: body, ReceivedAt: now}, err
 }
 
 // judgeRequest verifies and parses as the ingress does.
@@ -121,6 +122,10 @@ func judgeRequest(cfg *config.Config, name string, request *source.Request, now 
 			result.Answer = fmt.Sprint(answer.Status)
 			return result, nil
 		}
+	}
+	if request.Method != http.MethodPost {
+		result.Reason, result.Detail = problem.MethodNotAllowed.Reason(), "deliveries are sent by POST"
+		return result, nil
 	}
 	if err := built.Verify(request, now); err != nil {
 		var refusal *source.Refusal
@@ -150,13 +155,19 @@ func judgeRequest(cfg *config.Config, name string, request *source.Request, now 
 	return result, nil
 }
 
-// matching is the position of the secret that vouches for a request, from 1; zero where none does alone.
+// matching is the position of the secret that vouches for a request, from 1; zero where none does alone. The others stay
+// where they are, out of date: a source may judge by what kinds of secrets it has.
 func matching(cfg *config.Config, name string, request *source.Request, now time.Time) int {
 	all := cfg.Sources[name]
-	for i, one := range all.Resolved {
+	for i := range all.Resolved {
 		alone := *cfg
 		s := all
-		s.Resolved = []config.ResolvedSecret{one}
+		s.Resolved = slices.Clone(all.Resolved)
+		for j := range s.Resolved {
+			if j != i {
+				s.Resolved[j].NotBefore, s.Resolved[j].NotAfter = time.Time{}, time.Unix(0, 0)
+			}
+		}
 		alone.Sources = map[string]config.Source{name: s}
 		built, err := daemon.Source(&alone, name)
 		if err == nil && built.Verify(request, now) == nil {
