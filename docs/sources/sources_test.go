@@ -64,7 +64,10 @@ func TestEveryTypeHasAPageWhoseConfigurationWorks(t *testing.T) {
 			if !strings.Contains(string(index), "("+kind+".md)") {
 				t.Error("the index does not name the page")
 			}
-			if !strings.Contains(string(page), "hooktroupe send --source "+kind) {
+			if !strings.Contains(string(page), "**At the sender.**") {
+				t.Error("the page does not say what to do at the sender")
+			}
+			if !strings.Contains(string(page), "hooktroupe send --source "+kind) && !strings.Contains(string(page), "hooktroupe send --config") {
 				t.Error("the page does not say how to try it")
 			}
 			if guide := sources.Guides()[kind]; guide.Sender == "" || guide.Needs == "" || guide.Verifies == "" {

@@ -36,9 +36,9 @@ func Guides() map[string]Guide {
 			Key: "project and merge request, issue or ref",
 		},
 		"azure_devops": {
-			Sender: "Azure DevOps Services and Server", Needs: "the password of basic authentication, with username",
-			Setting:  "a service hook of type Web Hooks with basic authentication, over TLS",
-			Verifies: "Authorization: Basic, which proves no body", Event: "eventType of the body",
+			Sender: "Azure DevOps Services and Server", Needs: "the password of basic authentication, with username; or the value of a header",
+			Setting:  "a service hook of type Web Hooks with basic authentication or a header, over TLS",
+			Verifies: "Authorization: Basic, or that header, neither of which proves the body", Event: "eventType of the body",
 			DeliveryID: "subscriptionId and notificationId", Key: "repository and pull request, ref or work item",
 		},
 		"bitbucket_server": {
