@@ -156,7 +156,7 @@ func TestWantOfRoomStoresNothing(t *testing.T) {
 		body int
 	}{
 		"requests": {ingress.Config{MaxInflightRequests: 1}, 1},
-		"bytes":    {ingress.Config{MaxBodyBytes: 100_000, MaxInflightBytes: 100_000}, 40_000},
+		"bytes":    {ingress.Config{MaxBodyBytes: 66_000, MaxInflightBytes: 66_000}, 1000}, // small, so that it is sent before it is refused
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, c.cfg, fakeSource{})
