@@ -32,6 +32,23 @@ func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, options(f)) }
 
 func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, options(f)) }
 
+// FuzzGreet looks for a body that is answered without proof and is not the connection test's.
+func FuzzGreet(f *testing.F) {
+	greeter := build(f).(source.Greeter)
+	for _, seed := range []string{`{"test": true}`, `{"test":true,"test":true}`, "{\n\t\"test\" : true}", `{"t\u0065st":true}`, `{"test":1}`, ""} {
+		f.Add([]byte(seed))
+	}
+	ping := source.Header{{Name: "X-Event-Key", Value: "diagnostics:ping"}}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, ok := greeter.Greet(sourcetest.Request(ping, body)); !ok {
+			return
+		}
+		if strings.Join(strings.Fields(string(body)), "") != `{"test":true}` {
+			t.Fatalf("greeted %q", body)
+		}
+	})
+}
+
 func build(t testing.TB) source.Source {
 	return options(t).Build(t, source.Secret{Value: []byte("It's a Secret to Everybody")})
 }

@@ -181,6 +181,24 @@ func TestFormField(t *testing.T) {
 	})
 }
 
+// What FormField takes for the one field, the standard library takes for it as well, and for no other.
+func FuzzFormField(f *testing.F) {
+	for _, seed := range []string{"payload=%7B%7D", "a=b&payload=x+y&c", "payload=&payload=", "payload=%", "p%61yload=x", "payload=a;b"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := body.FormField(raw, "payload")
+		if err != nil {
+			wantMalformed(t, err)
+			return
+		}
+		values, _ := url.ParseQuery(string(raw)) // it goes on after an error, without the field at fault
+		if all := values["payload"]; !slices.Contains(all, string(got)) && !strings.Contains(string(raw), ";") {
+			t.Fatalf("FormField(%q) = %q, and the standard library finds %q", raw, got, all)
+		}
+	})
+}
+
 func TestField(t *testing.T) {
 	header := source.Header{{Name: "A", Value: "1"}}
 	if got, err := body.Field(header, "a"); err != nil || got != "1" {

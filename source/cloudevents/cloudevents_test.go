@@ -2,6 +2,7 @@ package cloudevents_test
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -31,6 +32,62 @@ func TestSource(t *testing.T) { sourcetest.Run(t, options(t)) }
 func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, options(f)) }
 
 func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, options(f)) }
+
+// FuzzQuery looks for a query that is taken for the token without holding it.
+func FuzzQuery(f *testing.F) {
+	s := build(f)
+	for _, seed := range []string{"access_token=a+token%2F%2B", "access_token=a&access_token=b", "access_token", "a=b;access_token=c", "%61ccess_token=a"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		req := sourcetest.Request(nil, []byte("{}"))
+		req.Query = query
+		if s.Verify(req, sourcetest.Now()) != nil {
+			return
+		}
+		if values, err := url.ParseQuery(query); err != nil || len(values["access_token"]) != 1 || values.Get("access_token") != "a token/+" {
+			t.Fatalf("accepted %q", query)
+		}
+	})
+}
+
+// FuzzGreet looks for an origin that is repeated in the answer and could end its line, or name more than one host.
+func FuzzGreet(f *testing.F) {
+	greeter := build(f).(source.Greeter)
+	for _, seed := range []string{"eventemitter.example.com", "*", "a\r\nSet-Cookie: b", "größe", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, origin string) {
+		req := sourcetest.Request(source.Header{{Name: "WebHook-Request-Origin", Value: origin}}, nil)
+		req.Method = "OPTIONS"
+		if answer, ok := greeter.Greet(req); ok && (answer.Header["WebHook-Allowed-Origin"] != origin ||
+			strings.ContainsAny(origin, "\r\n\x00 ,*") || len(origin) > 253) {
+			t.Fatalf("greeted %q with %+v", origin, answer)
+		}
+	})
+}
+
+// FuzzBinary looks for attributes that make Parse panic or return what is not fit for the rest of the daemon.
+func FuzzBinary(f *testing.F) {
+	s := build(f)
+	f.Add("com.example.made", "/a%20b", "7", "k", "application/json", []byte("{}"))
+	f.Add("gr%C3%B6%C3%9Fe", "%", "%00", "", "text/xml", []byte("<x/>"))
+	f.Fuzz(func(t *testing.T, kind, origin, id, key, media string, body []byte) {
+		d, err := s.Parse(sourcetest.Request(source.Header{
+			{Name: "ce-specversion", Value: "1.0"}, {Name: "ce-type", Value: kind}, {Name: "ce-source", Value: origin},
+			{Name: "ce-id", Value: id}, {Name: "ce-partitionkey", Value: key}, {Name: "Content-Type", Value: media},
+		}, body))
+		if err != nil {
+			if !errors.As(err, new(*source.Malformed)) {
+				t.Fatalf("Parse = %v: not malformed", err)
+			}
+			return
+		}
+		if _, err := d.Checked(); err != nil || d.DeliveryID == "" {
+			t.Fatalf("Parse = %+v: %v", d, err)
+		}
+	})
+}
 
 func build(t testing.TB) source.Source {
 	return options(t).Build(t, source.Secret{Value: []byte("a token/+")})

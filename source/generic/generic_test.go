@@ -64,6 +64,10 @@ func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, options(f, schemes()["h
 
 func FuzzVerifyBearer(f *testing.F) { sourcetest.FuzzVerify(f, options(f, schemes()["bearer"])) }
 
+func FuzzVerifyToken(f *testing.F) { sourcetest.FuzzVerify(f, options(f, schemes()["token"])) }
+
+func FuzzVerifyBasic(f *testing.F) { sourcetest.FuzzVerify(f, options(f, schemes()["basic"])) }
+
 func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, options(f, schemes()["hmac"])) }
 
 // The vectors are of other senders whose scheme can be configured.

@@ -38,7 +38,33 @@ func TestSource(t *testing.T) {
 
 func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, options(f)) }
 
-func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, forgejo(f)) }
+func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, options(f)) }
+
+func FuzzVerifyForgejo(f *testing.F) { sourcetest.FuzzVerify(f, forgejo(f)) }
+
+func FuzzParseForgejo(f *testing.F) { sourcetest.FuzzParse(f, forgejo(f)) }
+
+// FuzzForm looks for a form that is accepted without holding exactly the JSON that was signed.
+func FuzzForm(f *testing.F) {
+	s, signed := build(f), []byte(`{"action":"x"}`)
+	signature := sourcetest.Sign(f, s, nil, signed, sourcetest.Now()).Header[0]
+	form := source.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, signature}
+	for _, seed := range []string{
+		"payload=" + url.QueryEscape(string(signed)), "payload={}&payload={}", "a=b&payload=x", "payload=%7B%zz", "payload", string(signed),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if s.Verify(sourcetest.Request(form, body), sourcetest.Now()) != nil {
+			return
+		}
+		values, err := url.ParseQuery(string(body))
+		whole := err == nil && len(values) == 1 && len(values["payload"]) == 1 && values.Get("payload") == string(signed)
+		if !whole && string(body) != string(signed) {
+			t.Fatalf("accepted %q", body)
+		}
+	})
+}
 
 func build(t testing.TB) source.Source {
 	return options(t).Build(t, source.Secret{Value: []byte("It's a Secret to Everybody")})

@@ -66,6 +66,8 @@ func FuzzVerify(f *testing.F) { sourcetest.FuzzVerify(f, signing(f)) }
 
 func FuzzParse(f *testing.F) { sourcetest.FuzzParse(f, tokens(f)) }
 
+func FuzzParseSigned(f *testing.F) { sourcetest.FuzzParse(f, signing(f)) }
+
 // As soon as a signing token is configured, a good X-Gitlab-Token proves nothing, be it configured beside it or not.
 func TestSigningTokenWantsASignature(t *testing.T) {
 	for name, secrets := range map[string][]string{
