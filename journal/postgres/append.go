@@ -74,7 +74,7 @@ func (s *Store) checkBatches(batches []Batch) error {
 		return fmt.Errorf("%w: the batches have %d bytes", journal.ErrTooLarge, size)
 	}
 	if s.overBudget(size, true) {
-		return fmt.Errorf("%w: %d bytes more than %d", journal.ErrFull, size, s.usage.total())
+		return fmt.Errorf("%w: %d bytes more than %d", journal.ErrBudget, size, s.usage.total())
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (a *addition) size() int { return len(a.head) + len(a.body) }
 // Deliver writes deliveries of any shards, with their claims, in one round trip. Either all that are no duplicates are
 // written, in the order in which they are given, or nothing is. After ErrUnavailable the outcome is unknown, and the same
 // batch may be given again, alone or with others: a delivery that was written is not written again, and is no duplicate.
-// journal.ErrFull means that the budget is used up to the high-water mark, journal.ErrTooLarge that the batch has more than
+// journal.ErrBudget means that the budget is used up to the high-water mark, journal.ErrTooLarge that the batch has more than
 // MaxBatchBytes or a record more than journal.MaxRecordBytes.
 func (s *Store) Deliver(ctx context.Context, batch []Delivery) ([]Delivered, error) {
 	results := make([]Delivered, len(batch))
@@ -142,7 +142,7 @@ func (s *Store) check(group []addition) error {
 		return fmt.Errorf("%w: the batch has %d bytes", journal.ErrTooLarge, size)
 	}
 	if s.overBudget(size, false) {
-		return fmt.Errorf("%w: %d bytes more than %d", journal.ErrFull, size, s.usage.total())
+		return fmt.Errorf("%w: %d bytes more than %d", journal.ErrBudget, size, s.usage.total())
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (j *Shard) Append(
 		return dst, err
 	}
 	if j.store.overBudget(size, opts.Reserve) {
-		return dst, fmt.Errorf("%w: %d bytes more than %d", journal.ErrFull, size, j.store.usage.total())
+		return dst, fmt.Errorf("%w: %d bytes more than %d", journal.ErrBudget, size, j.store.usage.total())
 	}
 	positions, errs := j.store.Append(context.Background(), []Batch{b})
 	if err := errs[0]; err != nil {
