@@ -1,10 +1,13 @@
 package daemontest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,24 +26,20 @@ const (
 // standardSecret is a key in the form that Standard Webhooks has.
 const standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
-// forged are the types of senders of which there are fixtures.
-var forged = []string{
-	"github", "gitlab", "azure_devops", "bitbucket_server", "bitbucket_cloud", "gitea", "forgejo", "standard_webhooks",
-	"stripe", "slack", "shopify", "jira", "cloudevents",
-}
-
-// signsBody and signsTime say whose signature covers the body, and a time stamp.
+// provesNoBody are the sources whose proof is the secret itself. signsTime says whose signature covers a time stamp.
 var (
-	signsBody = map[string]bool{
-		"github": true, "bitbucket_server": true, "bitbucket_cloud": true, "gitea": true, "forgejo": true,
-		"standard_webhooks": true, "stripe": true, "slack": true, "shopify": true, "jira": true,
-	}
-	signsTime = map[string]bool{"standard_webhooks": true, "stripe": true, "slack": true}
+	provesNoBody = map[string]bool{"gitlab": true, "azure_devops": true, "azure_header": true, "cloudevents": true}
+	signsTime    = map[string]bool{"standard_webhooks": true, "svix": true, "gitlab_signed": true, "stripe": true, "slack": true}
 )
 
-// secretOf is the secret of a type of sender.
-func secretOf(kind string) string {
-	if kind == "standard_webhooks" {
+// typeOf is the type of a configured source, where its name is another.
+var typeOf = map[string]string{
+	"partner": "generic", "gitlab_signed": "gitlab", "azure_header": "azure_devops", "svix": "standard_webhooks",
+}
+
+// secretOf is the secret of a configured source.
+func secretOf(name string) string {
+	if name == "standard_webhooks" || name == "svix" || name == "gitlab_signed" {
 		return standardSecret
 	}
 	return secret
@@ -55,12 +54,15 @@ MAX_RETRY_ATTEMPTS: 5
 sources:
   github: {secret: env:TEST_SECRET, aliases: [seed]}
   gitlab: {secret: env:TEST_SECRET, aliases: [/webhook]}
+  gitlab_signed: {type: gitlab, secret: env:TEST_STANDARD_SECRET}
   azure_devops: {username: %s, secret: env:TEST_SECRET}
+  azure_header: {type: azure_devops, header: X-Hook-Secret, secret: env:TEST_SECRET}
   bitbucket_server: {secret: env:TEST_SECRET}
   bitbucket_cloud: {secret: env:TEST_SECRET}
   gitea: {secret: env:TEST_SECRET}
   forgejo: {secret: env:TEST_SECRET}
   standard_webhooks: {secret: env:TEST_STANDARD_SECRET}
+  svix: {type: standard_webhooks, secret: env:TEST_STANDARD_SECRET}
   stripe: {secret: env:TEST_SECRET}
   slack: {secret: env:TEST_SECRET}
   shopify: {secret: env:TEST_SECRET}
@@ -93,7 +95,7 @@ func start(t *testing.T, yaml string) *daemontest.Daemon {
 // fixture is one entry of the manifest of real deliveries.
 type fixture struct {
 	File       string            `json:"file"`
-	Source     string            `json:"source"`
+	Source     string            `json:"source"` // the name of the configured source that it is sent to
 	Routing    string            `json:"routing_name"`
 	Headers    map[string]string `json:"headers"`
 	DeliveryID string            `json:"delivery_id"`
@@ -127,6 +129,38 @@ func fixtures(t *testing.T, wanted ...string) []fixture {
 	return kept
 }
 
+// everyFixture is the whole manifest, and those deliveries once more that a sender may send in another way.
+func everyFixture(t *testing.T) []fixture {
+	t.Helper()
+	all := fixtures(t, sources.Types()...)
+	data, err := os.ReadFile(filepath.Join(deliveries, "MANIFEST.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if listed := strings.Count(string(data), `"sha256":`); listed != len(all) {
+		t.Fatalf("the manifest lists %d deliveries, and %d are of known types", listed, len(all))
+	}
+	for _, f := range all {
+		again := f
+		again.Headers = maps.Clone(f.Headers)
+		switch f.Source {
+		case "gitlab":
+			again.Source = "gitlab_signed"
+			again.Headers["webhook-id"] = f.Headers["Idempotency-Key"]
+		case "azure_devops":
+			again.Source = "azure_header"
+		case "standard_webhooks":
+			again.Source = "svix"
+			again.Headers["svix-id"] = f.Headers["webhook-id"]
+			delete(again.Headers, "webhook-id")
+		default:
+			continue
+		}
+		all = append(all, again)
+	}
+	return all
+}
+
 func (f fixture) body(t *testing.T) []byte {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join(deliveries, f.File))
@@ -136,21 +170,24 @@ func (f fixture) body(t *testing.T) []byte {
 	return body
 }
 
-// signed returns the headers that the sender would send with that body, signed with a secret.
-func signed(t *testing.T, kind string, headers map[string]string, body []byte, key string) http.Header {
+// signed returns the headers that the sender of a source would send with that body, signed with a secret.
+func signed(t *testing.T, name string, headers map[string]string, body []byte, key string) http.Header {
 	t.Helper()
-	return signedAt(t, kind, headers, body, key, time.Now())
+	return signedAt(t, name, headers, body, key, time.Now())
 }
 
 func signedAt(
-	t *testing.T, kind string, headers map[string]string, body []byte, key string, at time.Time,
+	t *testing.T, name string, headers map[string]string, body []byte, key string, at time.Time,
 ) http.Header {
 	t.Helper()
-	config := source.Config{Name: kind, Type: kind, Secrets: []source.Secret{{Value: []byte(key)}}}
-	if kind == "azure_devops" {
+	kind := cmp.Or(typeOf[name], name)
+	config := source.Config{Name: name, Type: kind, Secrets: []source.Secret{{Value: []byte(key)}}}
+	switch name {
+	case "azure_devops":
 		config.Username = user
-	}
-	if kind == "generic" {
+	case "azure_header":
+		config.Header = "X-Hook-Secret"
+	case "generic", "partner":
 		config.Generic = &source.Generic{Scheme: "hmac", Header: "X-Partner-Signature"}
 	}
 	s, err := sources.All()[kind](config)
@@ -189,7 +226,7 @@ func TestEveryFixtureIsAcceptedAndForwardedByteForByte(t *testing.T) {
 		body []byte
 	}
 	var all []accepted
-	for _, f := range fixtures(t, forged...) {
+	for _, f := range everyFixture(t) {
 		body := f.body(t)
 		answer := d.Must(http.MethodPost, "/webhooks/"+f.Source, signed(t, f.Source, f.Headers, body, secretOf(f.Source)), body)
 		if f.makesNoTask() {
@@ -218,7 +255,7 @@ func TestEveryFixtureIsAcceptedAndForwardedByteForByte(t *testing.T) {
 			t.Errorf("task %s reached the sink %d times, same bytes: %v", a.id, times, same)
 		}
 	}
-	if len(all) < 120 {
+	if len(all) < 150 {
 		t.Errorf("only %d deliveries were accepted", len(all))
 	}
 }
@@ -246,7 +283,7 @@ func TestGenericSourceIsAcceptedAndForwarded(t *testing.T) {
 func TestWhatIsNotAuthenticIsRefusedAndNotStored(t *testing.T) {
 	sink := daemontest.NewSink(t)
 	d := start(t, configuration(sink.URL))
-	for _, f := range fixtures(t, forged...) {
+	for _, f := range everyFixture(t) {
 		body := f.body(t)
 		path := "/webhooks/" + f.Source
 		bare := make(http.Header)
@@ -259,15 +296,20 @@ func TestWhatIsNotAuthenticIsRefusedAndNotStored(t *testing.T) {
 		}
 		refused(t, f.File+" unsigned", d.Must(http.MethodPost, path, bare, body), want)
 		other := "another secret"
-		if f.Source == "standard_webhooks" {
+		if secretOf(f.Source) == standardSecret {
 			other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 		}
 		wrong := signed(t, f.Source, f.Headers, body, other)
 		if want == http.StatusUnauthorized {
 			refused(t, f.File+" wrong secret", d.Must(http.MethodPost, path, wrong, body), want)
 		}
-		if signsBody[f.Source] && want == http.StatusUnauthorized {
-			good := signed(t, f.Source, f.Headers, body, secretOf(f.Source))
+		good := signed(t, f.Source, f.Headers, body, secretOf(f.Source))
+		if provesNoBody[f.Source] { // who cannot tell a changed body can tell one that is cut off
+			cut := d.Must(http.MethodPost, path, good, body[:len(body)/2])
+			if cut.Code != http.StatusBadRequest || cut.Text("type") != "urn:hooktroupe:problem:malformed-delivery" {
+				t.Errorf("%s cut off: answered %d %s", f.File, cut.Code, cut.Body)
+			}
+		} else if want == http.StatusUnauthorized {
 			tampered := append([]byte(nil), body...)
 			tampered[len(tampered)/2] ^= 1
 			refused(t, f.File+" tampered", d.Must(http.MethodPost, path, good, tampered), want)
@@ -304,5 +346,26 @@ func refused(t *testing.T, what string, answer daemontest.Answer, want int) {
 	}
 	if strings.Contains(string(answer.Body), secret) {
 		t.Errorf("%s: the answer holds the secret", what)
+	}
+}
+
+// TestSendReachesEverySource runs the command against the daemon for each source, with the configuration of the daemon.
+func TestSendReachesEverySource(t *testing.T) {
+	d := start(t, configuration(daemontest.NewSink(t).URL))
+	names := append(sources.Types(), "partner", "gitlab_signed", "azure_header", "svix")
+	for _, name := range names {
+		if name == "generic" {
+			continue // it is configured as partner
+		}
+		command := exec.CommandContext(t.Context(), daemontest.Binary(t), "send", "--wait", "--url", d.URL,
+			"--config", filepath.Join(d.Folder, "hooktroupe.yaml"), "--name", name)
+		command.Env = append(os.Environ(), secrets()...)
+		output, err := command.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(output), "202 ") || !strings.Contains(string(output), "completed") {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
+		if strings.Contains(string(output), secretOf(name)) {
+			t.Errorf("%s: the secret is printed", name)
+		}
 	}
 }
