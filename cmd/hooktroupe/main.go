@@ -13,6 +13,7 @@
 //	hooktroupe verify --source github    say why a captured delivery is accepted, or why not
 //	hooktroupe sources [TYPE]            list the types of sources with what each needs
 //	hooktroupe import-hooks FILE         make a configuration of a hooks file of adnanh/webhook
+//	hooktroupe migrate                   bring a cluster's store to the schema of this version
 //	hooktroupe token                     make a bearer token for the status API
 //	hooktroupe completion SHELL|man DIR   write completions and manual pages
 //	hooktroupe version
@@ -40,6 +41,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/client"
 	"github.com/hooktroupe/hooktroupe/config"
+	"github.com/hooktroupe/hooktroupe/journal/postgres"
 )
 
 // version and revision are set by the linker.
@@ -106,7 +108,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
-		newImportHooks(t), newListen(t), newToken(t), newMan(t), newVersion(t))
+		newImportHooks(t), newListen(t), newMigrate(t), newToken(t), newMan(t), newVersion(t))
 	return root
 }
 
@@ -130,6 +132,8 @@ func exitCode(err error) int {
 		return int(code)
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, postgres.ErrUnavailable):
+		return exitUnreachable
 	case errors.As(err, &condition):
 		return exitCondition
 	case errors.As(err, &problems):
