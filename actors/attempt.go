@@ -13,6 +13,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
@@ -32,6 +33,7 @@ type attempts struct {
 	journal  journal.Journal
 	clock    clock.Clock
 	metrics  *metrics.Set
+	tracer   *tracing.Tracer
 	registry *actor.PID
 
 	behavior actor.Behavior
@@ -47,7 +49,10 @@ type run struct {
 	timer      clock.Timer
 	stopped    task.Outcome // why it was told to stop; zero if it was not
 	overdue    bool         // its deadline has passed
-	fate       atomic.Int32 // of the goroutine; the one thing that both sides write
+	fate       atomic.Int32 // of the goroutine; with span, the one thing that both sides write
+	span       spanSlot
+	// parent and state are the delivery's trace. Only the goroutine looks at them.
+	parent, state string
 }
 
 // The fates of a goroutine.
@@ -161,20 +166,22 @@ func (a *attempts) work(ctx context.Context, r *run, mail func(any)) {
 			a.metrics.Tasks.AbandonedRunning.Dec()
 		}
 	}()
-	t, err := a.load(r.assignment)
+	t, err := a.load(r)
 	if err != nil {
 		finished = true
 		mail(&returned{run: r, err: fmt.Errorf("the delivery cannot be read back: %w", err)})
 		return
 	}
+	ctx, span := a.tracer.Attempt(ctx, a.traced(r, t))
+	r.span.fill(span)
 	output, err := r.binding.Handler.Handle(ctx, t)
 	finished = true
 	mail(&returned{run: r, output: output, err: err})
 }
 
 // load reads the delivery back from the journal, unless it came along.
-func (a *attempts) load(m *assign) (*handler.Task, error) {
-	d := m.delivery
+func (a *attempts) load(r *run) (*handler.Task, error) {
+	m, d := r.assignment, r.assignment.delivery
 	if d == nil {
 		var err error
 		if d, err = readDelivery(a.journal, m.at); err != nil {
@@ -182,6 +189,7 @@ func (a *attempts) load(m *assign) (*handler.Task, error) {
 			return nil, err
 		}
 	}
+	r.parent, r.state = d.GetTraceparent(), d.GetTracestate()
 	t := &handler.Task{
 		ID: m.id.String(), Attempt: int(m.attempt), Source: m.source, EventType: m.eventType,
 		DeliveryID: d.GetDeliveryId(), Route: m.route, Key: m.key,
@@ -312,6 +320,7 @@ func (a *attempts) complete(ctx actor.Context, ended *attemptEnded) {
 	if r.cancel != nil {
 		r.cancel(context.Canceled)
 	}
+	r.span.end(ended.result.Outcome)
 	a.current = nil
 	a.behavior.Become(a.idle)
 }

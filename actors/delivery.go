@@ -42,6 +42,7 @@ func acceptedRecord(d *messages.Delivery) *journalv1.TaskAccepted {
 	record := &journalv1.TaskAccepted{
 		Source: d.GetSource(), EventType: d.GetEventType(), DeliveryId: d.GetDeliveryId(), Key: d.GetKey(),
 		At: d.GetReceivedAt(), PackedBody: pack.Pack(d.GetBody()),
+		Traceparent: d.GetTraceparent(), Tracestate: d.GetTracestate(),
 	}
 	if record.PackedBody == nil {
 		record.Body = d.GetBody()
@@ -63,6 +64,7 @@ func delivered(record *journalv1.TaskAccepted) (*messages.Delivery, error) {
 	d := &messages.Delivery{
 		Source: record.GetSource(), EventType: record.GetEventType(), DeliveryId: record.GetDeliveryId(),
 		Key: record.GetKey(), ReceivedAt: record.GetAt(), MaxAttempts: record.GetMaxAttempts(), Body: record.GetBody(),
+		Traceparent: record.GetTraceparent(), Tracestate: record.GetTracestate(),
 	}
 	for _, h := range record.GetHeaders() {
 		d.Headers = append(d.Headers, &messages.Header{Name: h.GetName(), Value: h.GetValue()})

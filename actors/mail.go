@@ -72,8 +72,10 @@ type (
 		route     string
 		key       string
 		createdAt int64
-		deadline  int64 // when the task must be final; zero for never
-		at        journal.Position
+		// waitingSince is when the task began to wait for this attempt.
+		waitingSince int64
+		deadline     int64 // when the task must be final; zero for never
+		at           journal.Position
 		// delivery is there where it is still in memory; otherwise it lies at the position. Whoever takes the assignment
 		// owns it.
 		delivery *messages.Delivery

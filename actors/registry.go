@@ -316,7 +316,7 @@ func (r *registry) assign(ctx actor.Context, s slot, run *schedule.Run) bool {
 	from, lane := r.tasks.origins.get(e.origin), r.tasks.places.get(e.place)
 	a := &assign{
 		id: e.ID, attempt: ev.Attempt, source: from.source, eventType: from.eventType, route: lane.route, key: lane.key,
-		createdAt: e.CreatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at, terms: r.terms,
+		createdAt: e.CreatedAt, waitingSince: e.UpdatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at, terms: r.terms,
 	}
 	if !r.commit(ctx, s, change{id: e.ID, event: ev}, nil, nil) {
 		return false

@@ -129,7 +129,8 @@ func (t *Troupe) workersProps() *actor.Props {
 	d := t.deps
 	attempt := actor.PropsFromProducer(func() actor.Actor {
 		a := &attempts{
-			journal: d.Journal, clock: d.Clock, metrics: d.Metrics, registry: t.registry, behavior: actor.NewBehavior(),
+			journal: d.Journal, clock: d.Clock, metrics: d.Metrics, tracer: d.Tracer, registry: t.registry,
+			behavior: actor.NewBehavior(),
 		}
 		a.behavior.Become(a.idle)
 		return a

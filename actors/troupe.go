@@ -30,6 +30,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
@@ -53,6 +54,8 @@ type Deps struct {
 	Clock  clock.Clock
 	Random func() float64
 	NewID  func() task.ID
+	// Tracer follows deliveries through their attempts; nil for not at all.
+	Tracer *tracing.Tracer
 	// Logger is the actor library's. Default: nothing is logged.
 	Logger *slog.Logger
 	// Observe is told what is worth a log line. It is called from the goroutine where it happened and must not block.

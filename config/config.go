@@ -25,6 +25,7 @@ type Config struct {
 	Tasks           Tasks    `koanf:"tasks"`
 	Journal         Journal  `koanf:"journal"`
 	Remote          Remote   `koanf:"remote"`
+	Tracing         Tracing  `koanf:"tracing"`
 
 	Sources  map[string]Source  `koanf:"sources"`
 	Handlers map[string]Handler `koanf:"handlers"`
@@ -244,6 +245,15 @@ type Breaker struct {
 	OpenFor  Duration `koanf:"open_for" doc:"How long nothing is tried before one probe is."`
 }
 
+// Tracing sends OpenTelemetry traces of deliveries to a collector. It is off without an endpoint.
+type Tracing struct {
+	Endpoint    string            `koanf:"endpoint" doc:"URL of a collector that takes OTLP over HTTP; without a path it is /v1/traces. Empty: no traces."`
+	SampleRatio float64           `koanf:"sample_ratio" doc:"The part of the traces that is recorded, 0 to 1; decided once for each."`
+	Headers     map[string]string `koanf:"headers" doc:"Headers of each export; env:NAME or file:/path for secrets."`
+	Continue    []string          `koanf:"continue" doc:"Sources whose senders' traces go on here; those of others are linked to."`
+	Service     string            `koanf:"service" doc:"What the daemon calls itself in traces."`
+}
+
 // Default returns the configuration before file, environment and flags. It has no source, handler or route.
 func Default() *Config {
 	return &Config{
@@ -261,6 +271,7 @@ func Default() *Config {
 			Timeout: Duration(30 * time.Second), Grace: Duration(5 * time.Second),
 			BackoffBase: Duration(time.Second), BackoffCap: Duration(5 * time.Minute), Quarantine: 3, MaxWaiting: 1_000_000,
 		},
+		Tracing: Tracing{SampleRatio: 1, Service: "hooktroupe"},
 		Journal: Journal{SegmentBytes: 64 << 20, HighWater: 0.9},
 	}
 }

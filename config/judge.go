@@ -49,6 +49,7 @@ func (j *judge) run() {
 		c.Handlers[name] = h
 	}
 	j.remote()
+	j.tracing()
 	j.routes()
 	if len(c.Sources) == 0 {
 		j.warn("sources: none is configured; nothing can be delivered")

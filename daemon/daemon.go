@@ -31,6 +31,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/metrics"
 )
@@ -92,16 +93,20 @@ type daemon struct {
 	metrics   *metrics.Set
 	readiness *readiness
 	gate      *gate
+	tracer    *tracing.Tracer // nil where nothing is traced
 	changes   *stream.Feed
 	ingress   *ingress.Ingress
 	server    *hthttp.Server
 	troupe    *actors.Troupe
 	journal   atomic.Pointer[journal.Journal] // nil until it is open
-	hub       *hub.Hub // of remote handlers; nil without any
+	hub       *hub.Hub                        // of remote handlers; nil without any
 	cleanup   cleanup
 }
 
 func (d *daemon) start(ctx context.Context) error {
+	if err := d.trace(ctx); err != nil {
+		return err
+	}
 	routing, err := d.routing()
 	if err != nil {
 		return err
@@ -125,7 +130,8 @@ func (d *daemon) start(ctx context.Context) error {
 	tasks, waiting := state.Tasks(), state.Waiting()
 	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
 		Journal: opened.journal, Snapshots: opened.snapshots, Export: opened.export,
-		Handlers: routing, Routes: routing.routes, HandlerActors: d.handlerActors(), Metrics: d.metrics, Clock: d.clock,
+		Handlers: routing, Routes: routing.routes, HandlerActors: d.handlerActors(), Metrics: d.metrics,
+		Tracer: d.tracer, Clock: d.clock,
 		Logger: logging.Bridge(d.log, "protoactor"), Observe: observer(d.log), Watch: watcher(d.changes),
 	}, state)
 	if err != nil {
@@ -172,7 +178,8 @@ func (d *daemon) listen(ctx context.Context) error {
 	}
 	board := d.health(entries)
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Clock: d.clock, Metrics: d.metrics, Log: d.log,
+		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Tracer: d.tracer,
+		Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
 	d.ingress = in

@@ -306,7 +306,11 @@ type Delivery struct {
 	MaxAttempts uint32 `protobuf:"varint,8,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// assignments are the routes and handlers that want it; more than one split it into parts. None means that the handler
 	// is found by source and event type.
-	Assignments   []*Assignment `protobuf:"bytes,9,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	Assignments []*Assignment `protobuf:"bytes,9,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	// traceparent is the span that every attempt is a part of, as in the W3C's Trace Context; empty where there is none.
+	Traceparent string `protobuf:"bytes,10,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// tracestate goes with it; may be empty.
+	Tracestate    string `protobuf:"bytes,11,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -402,6 +406,20 @@ func (x *Delivery) GetAssignments() []*Assignment {
 		return x.Assignments
 	}
 	return nil
+}
+
+func (x *Delivery) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *Delivery) GetTracestate() string {
+	if x != nil {
+		return x.Tracestate
+	}
+	return ""
 }
 
 // Assignment is one route and handler that wants a delivery.
@@ -1075,7 +1093,7 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"webhook.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xb4\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xf6\x02\n" +
 	"\bDelivery\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
@@ -1088,7 +1106,12 @@ const file_webhook_v1_task_proto_rawDesc = "" +
 	"\aheaders\x18\x06 \x03(\v2\x12.webhook.v1.HeaderR\aheaders\x12\x12\n" +
 	"\x04body\x18\a \x01(\fR\x04body\x12!\n" +
 	"\fmax_attempts\x18\b \x01(\rR\vmaxAttempts\x128\n" +
-	"\vassignments\x18\t \x03(\v2\x16.webhook.v1.AssignmentR\vassignments\"4\n" +
+	"\vassignments\x18\t \x03(\v2\x16.webhook.v1.AssignmentR\vassignments\x12 \n" +
+	"\vtraceparent\x18\n" +
+	" \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"tracestate\x18\v \x01(\tR\n" +
+	"tracestate\"4\n" +
 	"\n" +
 	"Assignment\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +

@@ -26,6 +26,7 @@
 //	HOOKTROUPE_EVENT         the event type
 //	HOOKTROUPE_DELIVERY_ID   the sender's ID for the delivery; may be empty
 //	HOOKTROUPE_KEY           the ordering key; may be empty
+//	TRACEPARENT, TRACESTATE  the trace that the attempt is part of, as in the W3C's Trace Context, where there is one
 //	HOOKTROUPE_HEADER_NAME   each header, X-GitHub-Event as X_GITHUB_EVENT: the first of a name; names of letters, digits
 //	                         and hyphens only, so that no two names make one variable
 //

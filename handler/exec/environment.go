@@ -1,12 +1,14 @@
 package exec
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 )
 
 // prefix begins the name of every variable that is about the task.
@@ -37,7 +39,9 @@ func baseEnvironment(cfg Config, lookUp func(string) (string, bool)) []string {
 
 // environment is the whole of it for one task, of whose own values only the named ones count. An error is about this
 // delivery and no later attempt mends it.
-func environment(base, names []string, values map[string]string, t *handler.Task) ([]string, error) {
+func environment(
+	ctx context.Context, base, names []string, values map[string]string, t *handler.Task,
+) ([]string, error) {
 	own := [...]struct{ name, value string }{
 		{"TASK_ID", t.ID},
 		{"ATTEMPT", strconv.Itoa(t.Attempt)},
@@ -58,6 +62,12 @@ func environment(base, names []string, values map[string]string, t *handler.Task
 			return nil, fmt.Errorf("%s%s would hold a NUL", prefix, variable.name)
 		}
 		env = append(env, prefix+variable.name+"="+variable.value)
+	}
+	if parent, state := tracing.Headers(ctx); parent != "" {
+		env = append(env, "TRACEPARENT="+parent)
+		if state != "" {
+			env = append(env, "TRACESTATE="+state)
+		}
 	}
 	taken := make(map[string]struct{}, len(t.Headers))
 	for _, header := range t.Headers {

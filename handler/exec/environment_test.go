@@ -9,6 +9,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/handler/exec"
 	"github.com/hooktroupe/hooktroupe/handler/handlertest"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 )
 
 // seen runs env(1) and returns what it saw.
@@ -32,6 +33,18 @@ func seen(t testing.TB, cfg exec.Config, task *handler.Task) map[string]string {
 		variables[name] = value
 	}
 	return variables
+}
+
+func TestTheTraceOfTheContextIsInTheEnvironment(t *testing.T) {
+	h, err := exec.New(exec.Config{Command: []string{"env"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	result, err := h.Handle(tracing.Follow(t.Context(), parent, "vendor=1"), handlertest.NewTask())
+	if err != nil || !strings.Contains(string(result), "\nTRACEPARENT="+parent+"\nTRACESTATE=vendor=1\n") {
+		t.Errorf("%v, %s", err, result)
+	}
 }
 
 func TestEnvironmentIsAllThereIs(t *testing.T) {

@@ -113,7 +113,7 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	if err != nil {
 		return nil, handler.Discard(err)
 	}
-	env, err := environment(h.base, h.variables, in.Variables, t)
+	env, err := environment(ctx, h.base, h.variables, in.Variables, t)
 	if err != nil {
 		return nil, handler.Discard(err)
 	}

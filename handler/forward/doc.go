@@ -29,7 +29,8 @@
 //	X-Hooktroupe-Delivery-Id the sender's ID for the delivery, where there is one
 //
 // With signing keys the request also carries a Standard Webhooks signature (webhook-id, webhook-timestamp,
-// webhook-signature) in the place of the sender's. A traceparent passes through as it came.
+// webhook-signature) in the place of the sender's. Its traceparent and tracestate name the trace that the attempt is part of:
+// the daemon's or, where it traces nothing, the sender's.
 //
 // # Connections
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 )
 
 // Handler forwards to one sink. It is safe for use by several goroutines.
@@ -95,7 +96,10 @@ func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 // Handle makes one exchange with the sink; the package comment says which answer is which outcome. When ctx ends, the
 // connection is closed and the error wraps the cause of that end. No error names more of the URL than its host.
 func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
-	header, err := h.header(t)
+	ctx, ended := tracing.Call(ctx, h.host)
+	code := 0
+	defer func() { ended(code) }()
+	header, err := h.header(ctx, t)
 	if err != nil {
 		return nil, handler.Discard(err)
 	}
@@ -106,6 +110,7 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	if err != nil {
 		return nil, h.failure(ctx, err)
 	}
+	code = resp.StatusCode
 	defer func() { _ = resp.Body.Close() }() // nothing is written, so nothing can be lost
 	// A refusal stands however much of its body arrives. A 2xx that breaks off was perhaps never meant: servers send the
 	// status before the work is done.

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/hooktroupe/hooktroupe/handler"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 )
 
 // The headers that tell the sink about the task.
@@ -49,6 +51,7 @@ func passes(name string) bool {
 	switch name {
 	case "User-Agent", // ours is sent
 		"Authorization", "Cookie", "Set-Cookie", "X-Gitlab-Token", "X-Api-Key", "X-Auth-Token", // credentials
+		"Traceparent", "Tracestate", // ours is sent, if any
 		"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip": // origin
 		return false
 	}
@@ -84,11 +87,11 @@ func (b *headerBlock) add(name, value string) {
 }
 
 // ownHeaders bounds how many names Handle adds to those of the sender and of the operator.
-const ownHeaders = 9
+const ownHeaders = 11
 
-// header builds the header block of a request. Who comes later wins: the sender, the operator, then what tells of the
-// task, then the signature. An error is about this delivery and no later attempt mends it.
-func (h *Handler) header(t *handler.Task) (http.Header, error) {
+// header builds the header block of a request. Who comes later wins: the sender, the trace, the operator, then what tells of
+// the task, then the signature. An error is about this delivery and no later attempt mends it.
+func (h *Handler) header(ctx context.Context, t *handler.Task) (http.Header, error) {
 	block := newHeaderBlock(len(t.Headers) + len(h.static) + ownHeaders)
 	hop := t.Get("Connection")
 	for _, field := range t.Headers {
@@ -102,6 +105,12 @@ func (h *Handler) header(t *handler.Task) (http.Header, error) {
 		block.add(name, field.Value)
 	}
 	block.set("User-Agent", h.userAgent)
+	if parent, state := tracing.Headers(ctx); parent != "" {
+		block.set(tracing.HeaderParent, parent)
+		if state != "" {
+			block.set(tracing.HeaderState, state)
+		}
+	}
 	for _, field := range h.static {
 		block.set(field.Name, field.Value)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/handler/forward"
 	"github.com/hooktroupe/hooktroupe/handler/handlertest"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 )
 
 // sent forwards a task to a recorder and returns the headers that arrived.
@@ -64,7 +65,7 @@ func TestSenderHeaders(t *testing.T) {
 	}{
 		"signature":              {"X-Hub-Signature-256", true},
 		"in lower case":          {"x-custom", true},
-		"trace":                  {"traceparent", true},
+		"trace":                  {"traceparent", false},
 		"encoding of the body":   {"Content-Encoding", true},
 		"hop by hop":             {"Keep-Alive", false},
 		"transfer":               {"TE", false},
@@ -90,6 +91,24 @@ func TestSenderHeaders(t *testing.T) {
 				t.Errorf("%s arrived: %t, want %t", test.name, has, test.want)
 			}
 		})
+	}
+}
+
+func TestTheTraceOfTheContextIsSentOn(t *testing.T) {
+	const parent, state = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=1"
+	sink := handlertest.NewRecorder(t)
+	h := newHandler(t, forward.Config{URL: sink.URL, PassHeaders: []string{"Content-Type"}})
+	task := handlertest.NewTask(
+		handlertest.WithHeader("Traceparent", "00-11111111111111111111111111111111-2222222222222222-01"),
+		handlertest.WithHeader("Tracestate", "theirs=1"))
+	for _, c := range []struct{ parent, state string }{{parent, state}, {"", ""}} {
+		if _, err := h.Handle(tracing.Follow(t.Context(), c.parent, c.state), task); err != nil {
+			t.Fatal(err)
+		}
+		got := sink.Next(t).Header
+		if got.Get("Traceparent") != c.parent || got.Get("Tracestate") != c.state {
+			t.Errorf("sent on: %q, %q; want %q, %q", got.Get("Traceparent"), got.Get("Tracestate"), c.parent, c.state)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/handler/remote/link"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	pb "github.com/hooktroupe/hooktroupe/messages/handlerv1"
 )
 
@@ -52,7 +53,8 @@ func (m *member) run(ctx actor.Context, message *pb.RunAttempt) {
 		m.report(ctx, a, nil, fmt.Errorf("%w: all %d credits are in use", handler.ErrLost, m.config.Credits))
 		return
 	}
-	work, cancel := context.WithCancelCause(context.Background())
+	trace := tracing.Follow(context.Background(), message.GetTask().GetTraceparent(), message.GetTask().GetTracestate())
+	work, cancel := context.WithCancelCause(trace)
 	stop := func() { cancel(nil) }
 	if remaining := message.GetRemaining(); remaining != nil {
 		work, stop = context.WithTimeout(work, remaining.AsDuration())

@@ -17,6 +17,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/source"
@@ -36,7 +37,7 @@ type Router func(d *messages.Delivery) (wanted bool)
 // Observer hears of every answer as it leaves. It must not block.
 type Observer interface{ Answered(health.Answer) }
 
-// Dependencies are what an Ingress works with; all but Observer are required.
+// Dependencies are what an Ingress works with; all but Observer and Tracer are required.
 type Dependencies struct {
 	// Acceptor takes the deliveries.
 	Acceptor Acceptor
@@ -46,6 +47,8 @@ type Dependencies struct {
 	Observer Observer
 	// Clock stamps deliveries and judges signed time stamps.
 	Clock clock.Clock
+	// Tracer begins the traces of deliveries; nil for none.
+	Tracer *tracing.Tracer
 	// Metrics are counted here only in their Ingress group.
 	Metrics *metrics.Set
 	// Log gets refusals, a bounded number a second.
@@ -191,7 +194,15 @@ func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, a *health.Answe
 func (in *Ingress) submit(ctx *fasthttp.RequestCtx, route *route, req *source.Request, d *messages.Delivery) {
 	wait, cancel := context.WithTimeout(context.Background(), in.cfg.AnswerTimeout)
 	defer cancel()
+	span := in.deps.Tracer.Request(tracing.Delivery{
+		Source: route.name, EventType: d.EventType, Route: req.Path, ReceivedAt: req.ReceivedAt,
+		Parent: req.Header.Get(tracing.HeaderParent), State: req.Header.Get(tracing.HeaderState),
+	})
+	d.Traceparent, d.Tracestate = span.Headers()
+	appended := span.Append()
 	accepted, refused, err := in.deps.Acceptor.Accept(wait, d)
+	appended()
+	defer func() { span.End(ctx.Response.StatusCode(), accepted.GetWebhookId()) }()
 	switch {
 	case err != nil:
 		in.refuse(ctx, route, &refusal{kind: problem.NoAnswer, cause: err.Error(), retryAfter: 1})

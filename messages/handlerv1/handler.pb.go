@@ -590,7 +590,11 @@ type Task struct {
 	// headers are the sender's, in order.
 	Headers []*Header `protobuf:"bytes,9,rep,name=headers,proto3" json:"headers,omitempty"`
 	// body is what was signed, byte for byte.
-	Body          []byte `protobuf:"bytes,10,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,10,opt,name=body,proto3" json:"body,omitempty"`
+	// traceparent is what the member's work is a part of, as in the W3C's Trace Context; empty where there is none.
+	Traceparent string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// tracestate goes with it; may be empty.
+	Tracestate    string `protobuf:"bytes,12,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +697,20 @@ func (x *Task) GetBody() []byte {
 		return x.Body
 	}
 	return nil
+}
+
+func (x *Task) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *Task) GetTracestate() string {
+	if x != nil {
+		return x.Tracestate
+	}
+	return ""
 }
 
 // Header is one HTTP header of the delivery.
@@ -960,7 +978,7 @@ const file_handler_v1_handler_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x127\n" +
 	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\x12$\n" +
-	"\x04task\x18\x04 \x01(\v2\x10.handler.v1.TaskR\x04task\"\xa2\x02\n" +
+	"\x04task\x18\x04 \x01(\v2\x10.handler.v1.TaskR\x04task\"\xe4\x02\n" +
 	"\x04Task\x12\x1d\n" +
 	"\n" +
 	"webhook_id\x18\x01 \x01(\tR\twebhookId\x12\x18\n" +
@@ -976,7 +994,11 @@ const file_handler_v1_handler_proto_rawDesc = "" +
 	"receivedAt\x12,\n" +
 	"\aheaders\x18\t \x03(\v2\x12.handler.v1.HeaderR\aheaders\x12\x12\n" +
 	"\x04body\x18\n" +
-	" \x01(\fR\x04body\"2\n" +
+	" \x01(\fR\x04body\x12 \n" +
+	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"tracestate\x18\f \x01(\tR\n" +
+	"tracestate\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"E\n" +

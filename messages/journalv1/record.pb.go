@@ -194,7 +194,11 @@ type TaskAccepted struct {
 	// parts are the tasks that the delivery was split into, one for each route and handler; empty where it is one task.
 	Parts []*Part `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`
 	// packed_body is the body as one block of the S2 format, which is Snappy's with extensions, where that is shorter.
-	PackedBody    []byte `protobuf:"bytes,12,opt,name=packed_body,json=packedBody,proto3" json:"packed_body,omitempty"`
+	PackedBody []byte `protobuf:"bytes,12,opt,name=packed_body,json=packedBody,proto3" json:"packed_body,omitempty"`
+	// traceparent is the span that every attempt is a part of, as in the W3C's Trace Context; empty where there is none.
+	Traceparent string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// tracestate goes with it; may be empty.
+	Tracestate    string `protobuf:"bytes,14,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -311,6 +315,20 @@ func (x *TaskAccepted) GetPackedBody() []byte {
 		return x.PackedBody
 	}
 	return nil
+}
+
+func (x *TaskAccepted) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
+func (x *TaskAccepted) GetTracestate() string {
+	if x != nil {
+		return x.Tracestate
+	}
+	return ""
 }
 
 // Part is one of several tasks that came of one delivery. Its task succeeds, fails and retries by itself; the task of the
@@ -1569,7 +1587,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"journal.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xe5\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xa7\x03\n" +
 	"\fTaskAccepted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -1586,7 +1604,11 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	" \x01(\tR\x05route\x12&\n" +
 	"\x05parts\x18\v \x03(\v2\x10.journal.v1.PartR\x05parts\x12\x1f\n" +
 	"\vpacked_body\x18\f \x01(\fR\n" +
-	"packedBody\"j\n" +
+	"packedBody\x12 \n" +
+	"\vtraceparent\x18\r \x01(\tR\vtraceparent\x12\x1e\n" +
+	"\n" +
+	"tracestate\x18\x0e \x01(\tR\n" +
+	"tracestate\"j\n" +
 	"\x04Part\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x10\n" +

@@ -178,7 +178,7 @@ func (h *Hub) handle(ctx context.Context, kind string, t *handler.Task) ([]byte,
 	if r == nil {
 		return nil, fmt.Errorf("%w: %w", handler.ErrLost, ErrNotRunning)
 	}
-	a := &attempt{kind: kind, task: encode(t), outcome: make(chan outcome, 1)}
+	a := &attempt{kind: kind, task: encode(ctx, t), outcome: make(chan outcome, 1)}
 	a.deadline, _ = ctx.Deadline()
 	if size := proto.Size(a.task); size > h.config.MaxMessageBytes-link.MaxReportBytes {
 		return nil, handler.Discard(fmt.Errorf("%d bytes are too many for a handler on another host", size))

@@ -1,22 +1,25 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/handler/remote/link"
+	"github.com/hooktroupe/hooktroupe/internal/tracing"
 	pb "github.com/hooktroupe/hooktroupe/messages/handlerv1"
 )
 
 // encode makes the message of a task. The body is shared, for neither changes.
-func encode(t *handler.Task) *pb.Task {
+func encode(ctx context.Context, t *handler.Task) *pb.Task {
 	m := &pb.Task{
 		WebhookId: t.ID, Attempt: uint32(t.Attempt), Source: t.Source, EventType: []byte(t.EventType),
 		DeliveryId: []byte(t.DeliveryID), Route: t.Route, Key: []byte(t.Key), Body: t.Body,
 		Headers: make([]*pb.Header, 0, len(t.Headers)),
 	}
+	m.Traceparent, m.Tracestate = tracing.Headers(ctx)
 	if !t.ReceivedAt.IsZero() {
 		m.ReceivedAt = t.ReceivedAt.UnixNano()
 	}
