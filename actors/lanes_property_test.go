@@ -29,6 +29,7 @@ type troubled struct {
 	total   int
 	begun   map[string]int // by lane: the number of the newest task that has begun
 	seen    map[string]bool
+	worked  map[string]bool // those that succeeded
 	faults  []string
 	ordered func(route string) bool
 	serial  func(route string) bool
@@ -55,8 +56,15 @@ func (h *troubled) Handle(ctx context.Context, t *handler.Task) ([]byte, error) 
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	default:
+		h.succeeded(ctx, t)
 		return nil, ctx.Err()
 	}
+}
+
+func (h *troubled) succeeded(ctx context.Context, t *handler.Task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.worked[t.DeliveryID] = h.worked[t.DeliveryID] || ctx.Err() == nil
 }
 
 func (h *troubled) enter(lane string, number int, t *handler.Task) {
@@ -100,9 +108,9 @@ func (h *troubled) quiet() bool {
 }
 
 // TestRandomHistoriesOfLanes drives up to 500 keys under every policy through deliveries, failures, panics, timeouts, lost
-// handlers, cancellations, snapshots and crashes. No two tasks of an ordered lane overlap, serial lanes keep their order, whatever
-// was superseded was so by a newer task of its lane, the newest of a replacing lane is never superseded, nothing is lost,
-// and in the end every task is final.
+// handlers, cancellations, snapshots and crashes. No two tasks of an ordered lane overlap; in a serial lane none begins before
+// those that came earlier are final; in a replacing lane one waits at most, whatever was superseded was so by a newer task, and
+// the newest, and nothing that never ran, has run; nothing is lost, and in the end every task is final.
 func TestRandomHistoriesOfLanes(t *testing.T) {
 	few(t, 30)
 	rapid.Check(t, func(rt *rapid.T) { lanesHistory(t, rt) })
@@ -125,6 +133,7 @@ func few(t *testing.T, checks int) {
 func lanesHistory(t *testing.T, rt *rapid.T) {
 	h := &troubled{
 		seed: rapid.Uint64().Draw(rt, "seed"), active: map[string]int{}, begun: map[string]int{}, seen: map[string]bool{},
+		worked:  map[string]bool{},
 		ordered: func(route string) bool { return route != "parallel" },
 		serial:  func(route string) bool { return route == "serial" },
 	}
@@ -177,6 +186,9 @@ func lanesHistory(t *testing.T, rt *rapid.T) {
 			key := rapid.IntRange(0, keys-1).Draw(rt, "key")
 			route := names[key%len(names)]
 			ids[n], lanes[n] = s.bring(strconv.Itoa(n), route, strconv.Itoa(key)), route+"|"+strconv.Itoa(key)
+			if waiting := s.lane(route, strconv.Itoa(key)).GetWaitingTotal(); waiting > 1 && key%len(names) >= int(schedule.Coalesce) {
+				rt.Fatalf("%d wait in lane %s", waiting, lanes[n])
+			}
 		}
 	}
 	h.mu.Lock()
@@ -230,11 +242,21 @@ func (h *troubled) judge(rt *rapid.T, s *stage, ids map[int]string, lanes map[in
 	for n := range ids {
 		newest[lanes[n]] = max(newest[lanes[n]], n)
 	}
-	for n, id := range ids {
+	final := make(map[int]int64) // by number: when it became so
+	for n := range len(ids) {
+		id := ids[n]
 		got := s.get(id)
 		if got == nil {
 			rt.Fatalf("delivery %d is lost", n)
 		}
+		h.judgeOne(rt, n, got)
+		for earlier := range n {
+			if lanes[earlier] == lanes[n] && strings.HasPrefix(lanes[n], "serial|") && len(got.GetAttemptLog()) > 0 &&
+				got.GetAttemptLog()[0].GetStartedAt() < final[earlier] {
+				rt.Fatalf("delivery %d of %s began before %d was final", n, lanes[n], earlier)
+			}
+		}
+		final[n] = got.GetUpdatedAt()
 		if got.GetStatus() != superseded {
 			continue
 		}
@@ -249,6 +271,19 @@ func (h *troubled) judge(rt *rapid.T, s *stage, ids map[int]string, lanes map[in
 	list, err := s.allTasks()
 	if err != nil || len(list) != len(ids) {
 		rt.Fatalf("%d tasks for %d deliveries, %v", len(list), len(ids), err)
+	}
+}
+
+// judgeOne holds what became of one task against what its handler was called for.
+func (h *troubled) judgeOne(rt *rapid.T, n int, got *messages.Task) {
+	id := strconv.Itoa(n)
+	switch ran := h.seen[id]; {
+	case got.GetAttempts() == 0 && ran:
+		rt.Fatalf("delivery %d ran and has no attempt: %v", n, got)
+	case got.GetStatus() == completed && !h.worked[id]:
+		rt.Fatalf("delivery %d is completed and nobody worked it: %v", n, got)
+	case got.GetStatus() == failed && !ran:
+		rt.Fatalf("delivery %d failed and nobody tried: %v", n, got)
 	}
 }
 

@@ -45,6 +45,11 @@ func lanes(ctx context.Context, b *Bench) error {
 		b.Report.Tell("lanes", "processed, 10,000 keys in no order", middle(rates[target.Unordered]), report.PerSecond)
 		b.Report.Tell("lanes", "processed, 10,000 serial lanes", middle(rates[target.Serial]), report.PerSecond)
 		b.Report.Judge("lanes", "serial against no order", middle(ratios), report.Ratio, report.Aim{Bound: report.AtLeast, Value: 0.7})
+		left, err := d.Lanes(ctx)
+		if err != nil {
+			return err
+		}
+		b.Report.Judge("lanes", "lanes that are left when every task has ended", float64(left), "", report.Aim{Bound: report.AtMost})
 		times, err := cancellations(ctx, d)
 		if err != nil {
 			return err
@@ -52,8 +57,54 @@ func lanes(ctx context.Context, b *Bench) error {
 		b.Report.Judge("lanes", "cancellation to the death of a program, longest of 20", slices.Max(times), report.Milliseconds,
 			report.Aim{Bound: report.AtMost, Value: 100})
 		b.Report.Tell("lanes", "cancellation to the death of a program, median", middle(times), report.Milliseconds)
-		return nil
+		return b.tellLaneCost(ctx)
 	})
+}
+
+// tellLaneCost compares what tasks hold that wait one to a lane with what as many hold that wait in one lane.
+func (b *Bench) tellLaneCost(ctx context.Context) error {
+	tasks := b.scaled(100_000)
+	one, err := b.holding(ctx, tasks, 1)
+	if err != nil {
+		return err
+	}
+	each, err := b.holding(ctx, tasks, tasks)
+	if err != nil {
+		return err
+	}
+	b.Report.Judge("lanes", "resident memory of a lane with a task that waits, beside the task",
+		float64(each-one)/float64(tasks)/kilobyte, report.Kilobytes, report.Aim{Bound: report.AtMost, Value: 0.5})
+	return nil
+}
+
+// holding is the memory of a daemon in which so many tasks wait in so many serial lanes, in bytes.
+func (b *Bench) holding(ctx context.Context, tasks, lanes int) (resident int64, err error) {
+	settings := target.DefaultSettings()
+	settings.Workers = 1
+	err = b.withDaemon(ctx, settings, func(d *target.Daemon, _ string) error {
+		if _, err := deliver(ctx, d, target.Blocking, kilobyte, 1); err != nil { // it keeps the worker
+			return err
+		}
+		plan := load.Plan{Address: d.Address, Connections: 4, Count: tasks, Requests: make([]load.Request, lanes)}
+		for i := range plan.Requests {
+			plan.Requests[i] = load.NewRequest(target.Secret, target.Held,
+				fmt.Appendf(nil, `{"action":"started","repository":{"id":%d,"full_name":"octo-org/repo-%d"}}`, i+1, i))
+		}
+		if _, err := load.Run(ctx, plan); err != nil {
+			return err
+		}
+		known, err := d.Lanes(ctx)
+		if err != nil {
+			return err
+		}
+		if known < lanes {
+			return fmt.Errorf("%d lanes for %d keys", known, lanes)
+		}
+		memory, err := settled(ctx, d.Process.Process, b.lasting(10*time.Second, 3*time.Second))
+		resident = memory.Resident
+		return err
+	})
+	return resident, err
 }
 
 // processed sends deliveries of every repository in turn and returns how many were accepted and worked in a second.

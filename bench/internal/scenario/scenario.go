@@ -64,6 +64,7 @@ func all() []scenario {
 		{"gap", 4 * gigabyte, gap},
 		{"depth", 4 * gigabyte, depth},
 		{"lanes", gigabyte, lanes},
+		{"retries", 4 * gigabyte, retries},
 	}
 }
 

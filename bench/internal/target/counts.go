@@ -22,6 +22,7 @@ const (
 	removedTotal    = "hooktroupe_journal_segments_removed_total"
 	syncsTotal      = "hooktroupe_journal_syncs_total"
 	recoverySeconds = "hooktroupe_journal_recovery_seconds"
+	goroutinesNow   = "go_goroutines"
 )
 
 // Counts is what the daemon says of itself at one moment. What it never counted is zero.
@@ -36,6 +37,8 @@ type Counts struct {
 	Compactions, Recycled, Rewritten, Removed float64
 	// RecoverySeconds is how long the start took to rebuild the state.
 	RecoverySeconds float64
+	// Goroutines is how many there are now.
+	Goroutines float64
 }
 
 // ParseCounts reads the text format of Prometheus.
@@ -53,7 +56,7 @@ func ParseCounts(r io.Reader) (Counts, error) {
 		WrittenBytes: sum(writtenTotal), Syncs: sum(syncsTotal),
 		Compactions: sum(compactedTotal), Recycled: sum(recycledTotal),
 		Rewritten: sum(rewrittenTotal), Removed: sum(removedTotal),
-		RecoverySeconds: sum(recoverySeconds),
+		RecoverySeconds: sum(recoverySeconds), Goroutines: sum(goroutinesNow),
 	}, nil
 }
 

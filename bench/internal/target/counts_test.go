@@ -22,6 +22,8 @@ hooktroupe_tasks{status="waiting"} 4
 hooktroupe_journal_written_bytes_total 1.5e+06
 # TYPE hooktroupe_journal_compactions_total counter
 hooktroupe_journal_compactions_total 7
+# TYPE go_goroutines gauge
+go_goroutines 27
 # TYPE something_else histogram
 something_else_bucket{le="+Inf"} 1
 something_else_sum 1
@@ -30,7 +32,7 @@ something_else_count 1
 
 func TestParseCounts(t *testing.T) {
 	got, err := target.ParseCounts(strings.NewReader(scrape))
-	want := target.Counts{Accepted: 42, Completed: 30, Failed: 3, Retrying: 5, WrittenBytes: 1.5e6, Compactions: 7}
+	want := target.Counts{Accepted: 42, Completed: 30, Failed: 3, Retrying: 5, WrittenBytes: 1.5e6, Compactions: 7, Goroutines: 27}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}

@@ -32,6 +32,8 @@ const (
 	Unordered = "delete"
 	// Sleeping ones run a program that sleeps for an hour.
 	Sleeping = "fork"
+	// Held ones are as Blocking ones, in serial lanes: one for each repository.
+	Held = "watch"
 )
 
 // Settings are what differs between the daemons that are measured. Everything else is the default.
@@ -73,6 +75,7 @@ routes:
   - {source: github, event: create, handler: sink, policy: serial}
   - {source: github, event: delete, handler: sink}
   - {source: github, event: fork, handler: sleep}
+  - {source: github, event: watch, handler: never, policy: serial}
 `))
 
 // Daemon is a daemon that runs.
@@ -139,6 +142,21 @@ func (d *Daemon) Newest(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("no task is listed: %.100s", text.Bytes())
 	}
 	return page.Webhooks[0].ID, nil
+}
+
+// Lanes says how many lanes there are.
+func (d *Daemon) Lanes(ctx context.Context) (int, error) {
+	var text bytes.Buffer
+	if _, err := d.get(ctx, "/api/v1/lanes?limit=1", &text); err != nil {
+		return 0, err
+	}
+	var page struct {
+		Total *int `json:"total"`
+	}
+	if err := json.Unmarshal(text.Bytes(), &page); err != nil || page.Total == nil {
+		return 0, fmt.Errorf("lanes are not told: %.100s", text.Bytes())
+	}
+	return *page.Total, nil
 }
 
 // Cancel ends a task.
