@@ -188,6 +188,7 @@ type Handler struct {
 	Cert             string            `koanf:"cert" doc:"forward: PEM file of the client certificate."`
 	Key              string            `koanf:"key" doc:"forward: PEM file of its key."`
 	MaxResponseBytes Bytes             `koanf:"max_response_bytes" doc:"forward: how much of the response is kept."`
+	DiscardStatuses  []int             `koanf:"discard_statuses" doc:"forward: statuses that fail the task for good; 400, 410, 413, 415 and 422 when empty."`
 	SigningKeys      []string          `koanf:"signing_keys" doc:"forward: references to Standard Webhooks keys."`
 	SignAs           *SignAs           `koanf:"sign_as"`
 
@@ -201,7 +202,7 @@ type Handler struct {
 	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept."`
 	MaxMemory      Bytes             `koanf:"max_memory" doc:"exec: memory of each process; 0 for no bound."`
 	MaxCPU         Duration          `koanf:"max_cpu" doc:"exec: processor time of each process; 0 for no bound."`
-	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good."`
+	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good; 75 never does."`
 }
 
 // Route sends the events of a source to handlers. The first route that matches wins, unless it says to continue.

@@ -120,7 +120,7 @@ func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
 	c := forward.Config{
 		URL: h.URL, Timeout: time.Duration(h.Timeout), Headers: h.Headers, PassHeaders: h.PassHeaders,
 		CAFile: h.CA, CertFile: h.Cert, KeyFile: h.Key, MaxResponseBytes: int(h.MaxResponseBytes),
-		MaxIdleConns: d.config.NumWorkers,
+		MaxIdleConns: d.config.NumWorkers, DiscardStatuses: h.DiscardStatuses,
 	}
 	if c.Timeout == 0 {
 		c.Timeout = time.Duration(d.config.Tasks.Timeout)

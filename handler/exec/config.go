@@ -13,6 +13,9 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 )
 
+// TempFail is EX_TEMPFAIL of sysexits.h, the exit code by which a program asks for another attempt.
+const TempFail = 75
+
 // DefaultKillGrace is what a zero Config.KillGrace stands for.
 const DefaultKillGrace = 2 * time.Second
 
@@ -45,8 +48,8 @@ type Config struct {
 	// are set by prlimit, of util-linux, which must be in the daemon's PATH.
 	MaxMemoryBytes int64
 	MaxCPU         time.Duration
-	// DiscardCodes are exit codes, 1 to 255, after which the task has failed for good. None means that every failure is
-	// tried again.
+	// DiscardCodes are exit codes, 1 to 255 without TempFail, after which the task has failed for good. None means that every
+	// failure is tried again.
 	DiscardCodes []int
 }
 
@@ -92,6 +95,9 @@ func (c Config) validate() error {
 	for _, code := range c.DiscardCodes {
 		if code < 1 || code > 255 {
 			return fmt.Errorf("discard_codes: %d is not within 1 and 255", code)
+		}
+		if code == TempFail {
+			return fmt.Errorf("discard_codes: %d asks for another attempt", code)
 		}
 	}
 	for _, name := range c.Env {

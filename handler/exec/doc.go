@@ -8,7 +8,7 @@
 //
 //	exit 0                  completed; the result is the start of standard output
 //	exit in DiscardCodes    discarded
-//	any other exit          another attempt; 75 (EX_TEMPFAIL) is the customary way to ask for one
+//	any other exit          another attempt; 75 (EX_TEMPFAIL) always is one, and may not be in DiscardCodes
 //	killed by a signal      another attempt
 //	not started             another attempt: memory and process tables recover
 //	NUL in a value          discarded, and nothing is run: no environment can carry it

@@ -217,6 +217,7 @@ func TestConfigIsJudged(t *testing.T) {
 		"negative output":   {with(func(c *exec.Config) { c.MaxOutputBytes = -1 }), "max_output_bytes:"},
 		"discarded success": {with(func(c *exec.Config) { c.DiscardCodes = []int{0} }), "discard_codes:"},
 		"no exit code":      {with(func(c *exec.Config) { c.DiscardCodes = []int{256} }), "discard_codes:"},
+		"discarded retry":   {with(func(c *exec.Config) { c.DiscardCodes = []int{65, exec.TempFail} }), "discard_codes:"},
 		"assignment in env": {with(func(c *exec.Config) { c.Env = []string{"A=b"} }), "env:"},
 		"reserved in env":   {with(func(c *exec.Config) { c.Env = []string{"HOOKTROUPE_TOKEN"} }), "env:"},
 		"empty in set":      {with(func(c *exec.Config) { c.Set = map[string]string{"": "v"} }), "set:"},

@@ -45,6 +45,9 @@ type Config struct {
 	// MaxIdleConns bounds the connections kept open between attempts. Zero means DefaultMaxIdleConns (16). To be no
 	// smaller than the number of workers that forward at once, or busy times pay for new connections.
 	MaxIdleConns int
+	// DiscardStatuses are the statuses, 300 to 599, that are about the delivery itself and fail the task for good; every other
+	// one but 2xx is tried again. None means those that the package comment lists.
+	DiscardStatuses []int
 	// SigningKeys sign each request after Standard Webhooks, one signature each: several during a rotation. None means
 	// unsigned.
 	SigningKeys []SigningKey
@@ -73,6 +76,9 @@ func (c Config) WithDefaults() Config {
 	if c.MaxIdleConns == 0 {
 		c.MaxIdleConns = DefaultMaxIdleConns
 	}
+	if len(c.DiscardStatuses) == 0 {
+		c.DiscardStatuses = defaultDiscardStatuses()
+	}
 	return c
 }
 
@@ -97,6 +103,11 @@ func (c Config) validate() (*url.URL, error) {
 	for _, prefix := range c.Allow {
 		if !prefix.IsValid() || prefix.Addr().Is4In6() {
 			return nil, fmt.Errorf("allow: %q is not a prefix such as 10.0.0.0/8 or fd00::/8", prefix)
+		}
+	}
+	for _, status := range c.DiscardStatuses {
+		if status < 300 || status > 599 {
+			return nil, fmt.Errorf("discard_statuses: %d is not within 300 and 599", status)
 		}
 	}
 	for i, key := range c.SigningKeys {

@@ -7,7 +7,8 @@
 // # Outcomes
 //
 //	2xx                       completed; the result is the start of the answer's body
-//	400, 410, 413, 415, 422   discarded: the sink has judged this delivery and will not judge another copy better
+//	400, 410, 413, 415, 422   discarded: the sink has judged this delivery and will not judge another copy better; or the
+//	                          statuses in Config.DiscardStatuses instead
 //	429, 503, any other       another attempt, no sooner than Retry-After asks (seconds or an HTTP date, at most 24 h)
 //	no answer, or half a 2xx  another attempt
 //	header not fit for HTTP   discarded, and nothing is sent

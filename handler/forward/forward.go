@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/handler"
@@ -27,6 +28,7 @@ type Handler struct {
 	keys      []SigningKey
 	signer    Signer // nil for none
 	maxBody   int
+	discard   []int // statuses
 	transport *http.Transport
 
 	clock    clock.Clock
@@ -70,6 +72,7 @@ func New(cfg Config, options ...Option) (*Handler, error) {
 		userAgent: "Hooktroupe",
 		keys:      cfg.SigningKeys,
 		maxBody:   cfg.MaxResponseBytes,
+		discard:   slices.Clone(cfg.DiscardStatuses),
 		clock:     clock.Real{},
 	}
 	for name, value := range cfg.Headers {
@@ -116,7 +119,7 @@ func (h *Handler) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	// status before the work is done.
 	body, err := h.read(resp)
 	if resp.StatusCode/100 != 2 {
-		return nil, refusal(resp, body, h.clock.Now())
+		return nil, h.refusal(resp, body)
 	}
 	if err != nil {
 		return nil, h.failure(ctx, err)

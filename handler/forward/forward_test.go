@@ -230,6 +230,7 @@ func TestConfigIsJudged(t *testing.T) {
 		"response too large":   {forward.Config{URL: "http://sink.example/", MaxResponseBytes: 4097}, "max_response_bytes:"},
 		"negative response":    {forward.Config{URL: "http://sink.example/", MaxResponseBytes: -1}, "max_response_bytes:"},
 		"negative connections": {forward.Config{URL: "http://sink.example/", MaxIdleConns: -1}, "max_idle_conns:"},
+		"discarded success":    {forward.Config{URL: "http://sink.example/", DiscardStatuses: []int{404, 204}}, "discard_statuses:"},
 		"key without cert":     {forward.Config{URL: "http://sink.example/", KeyFile: "k"}, "cert_file, key_file:"},
 		"cert not there":       {forward.Config{URL: "http://sink.example/", CertFile: "/no", KeyFile: "/no"}, "cert_file, key_file:"},
 		"CA not there":         {forward.Config{URL: "http://sink.example/", CAFile: "/no"}, "ca_file:"},

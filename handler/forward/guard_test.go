@@ -72,6 +72,29 @@ func TestNameThatResolvesToADeniedAddress(t *testing.T) {
 	}
 }
 
+// A name whose owner lets it resolve to an address that may be dialled, and to another one the next time.
+func TestNameThatIsReboundToADeniedAddress(t *testing.T) {
+	sink := handlertest.NewRecorder(t)
+	cfg := forward.Config{
+		URL:   "http://sink.example:" + port(t, sink.URL) + "/",
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}
+	for _, rebound := range []string{"127.0.0.2", "169.254.169.254", "10.0.0.1", "0.0.0.0"} {
+		h := newHandler(t, cfg, forward.WithResolver(
+			resolverTo(t, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr(rebound))))
+		if _, err := h.Handle(t.Context(), handlertest.NewTask()); err != nil {
+			t.Fatal(err)
+		}
+		h.Close() // the next attempt dials anew
+		if _, err := h.Handle(t.Context(), handlertest.NewTask()); !errors.Is(err, forward.ErrDenied) {
+			t.Errorf("rebound to %s: %v, want ErrDenied", rebound, err)
+		}
+	}
+	if requests := sink.Requests(); len(requests) != 4 {
+		t.Errorf("%d requests reached the sink, want those before", len(requests))
+	}
+}
+
 func TestNameThatResolvesToAnAllowedAddress(t *testing.T) {
 	sink := handlertest.NewRecorder(t)
 	cfg := forward.Config{
@@ -118,7 +141,7 @@ func port(t *testing.T, url string) string {
 }
 
 // resolverTo returns a resolver whose only name server is one on loopback that answers every question with addr.
-func resolverTo(t *testing.T, addr netip.Addr) *net.Resolver {
+func resolverTo(t *testing.T, addrs ...netip.Addr) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -127,7 +150,7 @@ func resolverTo(t *testing.T, addr netip.Addr) *net.Resolver {
 	done := make(chan struct{}) // closed when the name server has stopped
 	go func() {
 		defer close(done)
-		answerQuestions(conn, addr)
+		answerQuestions(conn, addrs)
 	}()
 	t.Cleanup(func() {
 		_ = conn.Close() // which ends the name server
@@ -142,8 +165,8 @@ func resolverTo(t *testing.T, addr netip.Addr) *net.Resolver {
 	}
 }
 
-// answerQuestions serves until the connection is closed.
-func answerQuestions(conn net.PacketConn, addr netip.Addr) {
+// answerQuestions serves until the connection is closed: one address after the other, and the last for ever.
+func answerQuestions(conn net.PacketConn, addrs []netip.Addr) {
 	packet := make([]byte, 512)
 	for {
 		n, from, err := conn.ReadFrom(packet)
@@ -162,8 +185,9 @@ func answerQuestions(conn net.PacketConn, addr netip.Addr) {
 		if question.Type == dnsmessage.TypeA {
 			answer.Answers = []dnsmessage.Resource{{
 				Header: dnsmessage.ResourceHeader{Name: question.Name, Class: dnsmessage.ClassINET, TTL: 0},
-				Body:   &dnsmessage.AResource{A: addr.As4()},
+				Body:   &dnsmessage.AResource{A: addrs[0].As4()},
 			}}
+			addrs = addrs[min(1, len(addrs)-1):]
 		}
 		if reply, err := answer.Pack(); err == nil {
 			_, _ = conn.WriteTo(reply, from)

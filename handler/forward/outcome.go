@@ -3,6 +3,7 @@ package forward
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,14 +33,21 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// defaultDiscardStatuses are the statuses that are about the delivery itself.
+func defaultDiscardStatuses() []int {
+	return []int{
+		http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusUnprocessableEntity,
+	}
+}
+
 // refusal turns an answer other than 2xx into the error that stands for its outcome.
-func refusal(resp *http.Response, excerpt []byte, now time.Time) error {
+func (h *Handler) refusal(resp *http.Response, excerpt []byte) error {
 	err := &StatusError{Code: resp.StatusCode, Excerpt: excerpt}
-	switch resp.StatusCode { // the statuses that are about the delivery itself
-	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusUnprocessableEntity:
+	if slices.Contains(h.discard, resp.StatusCode) {
 		return handler.Discard(err)
 	}
+	now := h.clock.Now()
 	if after := retryAfter(resp.Header.Get("Retry-After"), now); after > 0 {
 		return handler.RetryAfter(err, after)
 	}

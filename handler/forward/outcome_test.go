@@ -43,6 +43,16 @@ func TestOutcomeByStatus(t *testing.T) {
 	}
 }
 
+func TestOutcomeByStatusAsConfigured(t *testing.T) {
+	for status, discard := range map[int]bool{400: false, 404: true, 422: false, 301: true, 503: false} {
+		sink := handlertest.NewRecorder(t, handlertest.Answer{Status: status})
+		h := newHandler(t, forward.Config{URL: sink.URL, DiscardStatuses: []int{301, 404}})
+		if _, err := h.Handle(t.Context(), handlertest.NewTask()); err == nil || handler.IsDiscard(err) != discard {
+			t.Errorf("%d: %v, want discarded: %t", status, err, discard)
+		}
+	}
+}
+
 func TestRefusalStandsThoughItsBodyBreaksOff(t *testing.T) {
 	for status, discard := range map[int]bool{http.StatusBadRequest: true, http.StatusServiceUnavailable: false} {
 		sink := handlertest.NewRecorder(t, handlertest.Answer{
