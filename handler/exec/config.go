@@ -92,13 +92,8 @@ func (c Config) validate() error {
 	if err := c.limits().validate(); err != nil {
 		return err
 	}
-	for _, code := range c.DiscardCodes {
-		if code < 1 || code > 255 {
-			return fmt.Errorf("discard_codes: %d is not within 1 and 255", code)
-		}
-		if code == TempFail {
-			return fmt.Errorf("discard_codes: %d asks for another attempt", code)
-		}
+	if err := checkDiscardCodes(c.DiscardCodes); err != nil {
+		return err
 	}
 	for _, name := range c.Env {
 		if err := checkVariable(name); err != nil {
@@ -119,6 +114,18 @@ func (c Config) validate() error {
 		}
 		if _, twice := c.Set[name]; twice {
 			return fmt.Errorf("variables: %s is in set, too", name)
+		}
+	}
+	return nil
+}
+
+func checkDiscardCodes(codes []int) error {
+	for _, code := range codes {
+		if code < 1 || code > 255 {
+			return fmt.Errorf("discard_codes: %d is not within 1 and 255", code)
+		}
+		if code == TempFail {
+			return fmt.Errorf("discard_codes: %d asks for another attempt", code)
 		}
 	}
 	return nil
