@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,11 +111,32 @@ type Client struct {
 	base  string
 	token string
 	http  *http.Client
+	// streams is without a bound on the whole of an answer.
+	streams *http.Client
+}
+
+// Option changes a client that is made.
+type Option func(*Client)
+
+// WithTLS sets whom the client trusts, and the certificate that it shows.
+func WithTLS(c *tls.Config) Option {
+	return func(made *Client) {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = c
+		made.http.Transport, made.streams.Transport = transport, transport
+	}
 }
 
 // New returns a client for the daemon at a base URL. The token may be empty.
-func New(base, token string) *Client {
-	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{Timeout: 30 * time.Second}}
+func New(base, token string, options ...Option) *Client {
+	c := &Client{
+		base: strings.TrimSuffix(base, "/"), token: token,
+		http: &http.Client{Timeout: 30 * time.Second}, streams: &http.Client{},
+	}
+	for _, option := range options {
+		option(c)
+	}
+	return c
 }
 
 // Get returns one task.

@@ -111,7 +111,7 @@ func (f *follower) once(ctx context.Context) error {
 	}
 	dead := time.AfterFunc(silence, cancel)
 	defer dead.Stop()
-	response, err := (&http.Client{}).Do(request) // without a bound on the whole
+	response, err := f.client.streams.Do(request)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

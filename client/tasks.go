@@ -33,12 +33,14 @@ type TaskQuery struct {
 	Selection
 	// DeadLetters stands for the status failed, and goes with no other.
 	DeadLetters bool
-	// Error must occur in the task's error.
-	Error string
+	// Handler works them.
+	Handler string
+	// Error must occur in the task's error, Text in its ID, source, event type, key, route or error, whatever its case.
+	Error, Text string
 	// From and Until bound the time of acceptance, Until excluded; zero means no bound.
 	From, Until time.Time
-	// MinAge is how long ago a task was accepted, at least; zero means no bound.
-	MinAge time.Duration
+	// MinAge is how long ago a task was accepted, at least, and MaxAge at most; zero means no bound.
+	MinAge, MaxAge time.Duration
 	// After is the Next of the page before; empty for the first.
 	After string
 	// Limit is how many tasks are wanted, up to 1000; zero for the daemon's default.
@@ -53,10 +55,13 @@ func (q TaskQuery) values() url.Values {
 		}
 	}
 	set("dead_letters", "true", q.DeadLetters)
+	set("handler", q.Handler, q.Handler != "")
 	set("error", q.Error, q.Error != "")
+	set("text", q.Text, q.Text != "")
 	set("from", q.From.UTC().Format(time.RFC3339Nano), !q.From.IsZero())
 	set("until", q.Until.UTC().Format(time.RFC3339Nano), !q.Until.IsZero())
 	set("min_age", q.MinAge.String(), q.MinAge > 0)
+	set("max_age", q.MaxAge.String(), q.MaxAge > 0)
 	set("after", q.After, q.After != "")
 	set("limit", strconv.Itoa(q.Limit), q.Limit > 0)
 	return values

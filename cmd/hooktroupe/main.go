@@ -8,6 +8,8 @@
 //	hooktroupe lanes list|show|pause|resume
 //	hooktroupe replay                    run dead letters again
 //	hooktroupe route --source github     say where a delivery would go, and why
+//	hooktroupe routes|handlers           list them, and what holds them up
+//	hooktroupe top                       show how a daemon is, again and again
 //	hooktroupe config check|show
 //	hooktroupe journal inspect|verify|repair DIR
 //	hooktroupe verify --source github    say why a captured delivery is accepted, or why not
@@ -67,6 +69,16 @@ const (
 	exitTryAgain      = 75
 )
 
+// exitCodes is what people and manual pages are told of them.
+const exitCodes = `Data goes to standard output, everything else to standard error. Colours and progress bars
+are for terminals; NO_COLOR turns colours off. Exit codes:
+
+    0  done                    5  refused by the daemon
+    1  failed                  6  the daemon cannot be reached
+    2  wrong usage             7  the task did not end as completed
+    3  configuration invalid  75  try again later
+    4  not found`
+
 // terminal is what the commands talk to.
 type terminal struct {
 	out, err io.Writer
@@ -97,6 +109,7 @@ func newRoot(t *terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "hooktroupe",
 		Short:         "Webhooks in, a troupe of actors does the work",
+		Long:          "Webhooks in, a troupe of actors does the work.\n\n" + exitCodes,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -107,8 +120,9 @@ func newRoot(t *terminal) *cobra.Command {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newVerify(t), newConfig(t), newJournal(t), newSources(t),
-		newImportHooks(t), newListen(t), newMigrate(t), newToken(t), newMan(t), newVersion(t))
+		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newRoutes(t), newHandlers(t),
+		newTop(t), newVerify(t), newConfig(t), newJournal(t), newSources(t), newImportHooks(t), newListen(t), newMigrate(t),
+		newToken(t), newMan(t), newVersion(t))
 	return root
 }
 

@@ -94,6 +94,21 @@ const sourcesJSON = `{"sources":[{"name":"forge","type":"gitlab","paths":["/webh
 	`"last_accepted_at":null,"consecutive_failures":0,"limit":null,"ack_within_seconds":null,"slow_acks":0,"refused":0,` +
 	`"then":""}]}`
 
+const routeJSON = `{"name":"reviews","source":"github","events":["push","pull_request"],"filter":"","key":"","policy":"serial",` +
+	`"continue":false,"handlers":["bot"],"waiting":7,"running":1,"blocked":"handler bot: its breaker is open"}`
+
+const handlersJSON = `{"name":"bot","type":"forward","concurrency":2,"rate":0.5,"breaker":"open","routes":["reviews"],"waiting":7,` +
+	`"running":1,"blocked":"its breaker is open","members":[]},{"name":"far","type":"remote","concurrency":0,"rate":0,"breaker":null,` +
+	`"routes":[],"waiting":0,"running":0,"blocked":null,"members":[{"address":"10.0.0.1:8091","identity":"CN=worker","credits":8,` +
+	`"running":3,"draining":false,"since":"2026-01-31T12:00:00Z","heard":"2026-01-31T12:00:01Z"}]}`
+
+const overviewJSON = `{"now":{"queued":3,"processing":2,"retrying":1,"completed":90,"failed":4,"cancelled":0,"superseded":0,` +
+	`"oldest_age":75.2},"budgets":[{"name":"journal","unit":"bytes","used":1048576,"limit":4194304},` +
+	`{"name":"memory","unit":"bytes","used":2097152,"limit":0}],"samples":[{"at":"2026-01-31T12:00:00Z","accepted":1.25,"refused":0,` +
+	`"finished":1,"failed":0.5,"waiting":3,"running":2,"oldest_age":75,"ack_p50":0.0012,"ack_p99":0.01,"attempt_p50":null,` +
+	`"attempt_p99":null}],"sources":[{"name":"forge","type":"gitlab","paths":[],"state":"warning","last_accepted_at":null,` +
+	`"consecutive_failures":3,"limit":4,"ack_within_seconds":10,"slow_acks":2,"refused":9,"then":"It stops."}]}`
+
 // standInForMany answers about the lane o/r#1, the replay 7 and two sources.
 func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 	replay := `{"id":"7","state":"completed","filter":{},"rate":0,"total":42,"replayed":41,"refused":1,` +
@@ -109,6 +124,12 @@ func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, replay)
+	case "GET /api/v1/routes":
+		_, _ = io.WriteString(w, `{"routes":[`+routeJSON+`]}`)
+	case "GET /api/v1/handlers":
+		_, _ = io.WriteString(w, `{"handlers":[`+handlersJSON+`]}`)
+	case "GET /api/v1/overview":
+		_, _ = io.WriteString(w, overviewJSON)
 	case "GET /api/v1/sources":
 		_, _ = io.WriteString(w, sourcesJSON)
 	case "GET /api/v1/replays/7":

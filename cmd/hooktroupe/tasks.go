@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -17,12 +20,16 @@ import (
 
 // server is which daemon a command asks, and how it shows the answer.
 type server struct {
-	url, tokenFile, output string
+	url, tokenFile, output    string
+	caFile, certFile, keyFile string
 }
 
 func (s *server) add(c *cobra.Command, t *terminal) {
 	c.Flags().StringVar(&s.url, "url", defaultURL(t.environ), "where the status API is")
 	c.Flags().StringVar(&s.tokenFile, "token-file", "", "file of the bearer token (default: HOOKTROUPE_TOKEN)")
+	c.Flags().StringVar(&s.caFile, "ca-file", "", "file of the authorities to trust, for https (default: the system's)")
+	c.Flags().StringVar(&s.certFile, "cert-file", "", "file of a certificate to show instead of a token; goes with --key-file")
+	c.Flags().StringVar(&s.keyFile, "key-file", "", "file of its key")
 	c.Flags().StringVarP(&s.output, "output", "o", "table", "table or json")
 }
 
@@ -30,15 +37,48 @@ func (s *server) client(t *terminal) (*client.Client, error) {
 	if s.output != "table" && s.output != "json" {
 		return nil, &usageError{fmt.Errorf("--output: %q is neither table nor json", s.output)}
 	}
+	options, err := s.tls()
+	if err != nil {
+		return nil, err
+	}
 	if s.tokenFile != "" {
 		token, _, err := config.Resolve("file:"+s.tokenFile, t.environ)
-		return client.New(s.url, token), err
+		return client.New(s.url, token, options...), err
 	}
 	token, _, err := config.Resolve("env:HOOKTROUPE_TOKEN", t.environ)
 	if err != nil {
 		token = "" // a daemon on loopback needs none
 	}
-	return client.New(s.url, token), nil
+	return client.New(s.url, token, options...), nil
+}
+
+// tls reads the files of certificates, where there are any.
+func (s *server) tls() ([]client.Option, error) {
+	if s.caFile == "" && s.certFile == "" && s.keyFile == "" {
+		return nil, nil
+	}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.caFile != "" {
+		text, err := os.ReadFile(s.caFile)
+		if err != nil {
+			return nil, err
+		}
+		secure.RootCAs = x509.NewCertPool()
+		if !secure.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--ca-file: %s holds no certificate in PEM", s.caFile)
+		}
+	}
+	if (s.certFile == "") != (s.keyFile == "") {
+		return nil, &usageError{errors.New("--cert-file and --key-file: set both or neither")}
+	}
+	if s.certFile != "" {
+		pair, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--cert-file, --key-file: %w", err)
+		}
+		secure.Certificates = []tls.Certificate{pair}
+	}
+	return []client.Option{client.WithTLS(secure)}, nil
 }
 
 // show prints one task.
@@ -158,10 +198,13 @@ func newTasksList(t *terminal) *cobra.Command {
 	f := c.Flags()
 	f.StringSliceVar(&q.Statuses, "status", nil, "only these: queued, processing, completed, failed, retrying, cancelled, superseded")
 	f.BoolVar(&q.DeadLetters, "dead-letters", false, "only those that failed")
+	f.StringVar(&q.Handler, "handler", "", "only those that this handler works")
+	f.StringVar(&q.Text, "text", "", "only those in whose ID, source, event, key, route or error this text occurs, whatever its case")
 	f.StringVar(&q.Error, "error", "", "only those in whose error this text occurs")
 	f.StringVar(&from, "from", "", "only those accepted then or later (RFC 3339)")
 	f.StringVar(&until, "until", "", "only those accepted before then (RFC 3339)")
 	f.DurationVar(&q.MinAge, "min-age", 0, "only those accepted so long ago, at least")
+	f.DurationVar(&q.MaxAge, "max-age", 0, "only those accepted so long ago, at most")
 	f.StringVar(&q.After, "after", "", "continue after this task")
 	f.IntVar(&q.Limit, "limit", 20, "how many, up to 1000")
 	return c
@@ -180,10 +223,10 @@ func parseTime(text string, target *time.Time) (err error) {
 
 func printTable(t *terminal, page *client.TaskPage) error {
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tSTATUS\tSOURCE\tEVENT\tATTEMPTS\tCREATED")
+	_, _ = fmt.Fprintf(w, "ID\t%s\tSOURCE\tEVENT\tATTEMPTS\tCREATED\n", t.head("STATUS"))
 	for i := range page.Tasks {
 		task := &page.Tasks[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", task.ID, task.Status, task.Source,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", task.ID, t.paint(task.Status), task.Source,
 			logging.Clean(task.Event, 64), task.Attempts, stamp(task.CreatedAt))
 	}
 	if err := w.Flush(); err != nil {
