@@ -1,90 +1,45 @@
 package daemontest_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	osexec "os/exec"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/hooktroupe/hooktroupe/daemon/daemontest"
 )
 
 // hostile is markup that would run if any view took it for markup.
-const hostile = `<img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>`
+const hostile = `"><img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>`
 
-// browser is a real Chromium with one tab. It fails the test when the page logs an error or asks another host.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := osexec.LookPath("chromium")
-	if err != nil {
-		t.Skip("SKIPPED LOUDLY: chromium is not here, so the dashboard is not tested")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	ctx, expire := context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(expire)
-	if err := chromedp.Run(ctx); err != nil { // starts it, for as long as ctx lives
-		t.Fatal(err)
-	}
-	chromedp.ListenTarget(ctx, func(event any) {
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			t.Errorf("the page threw: %v", e.ExceptionDetails)
-		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, "http://127.0.0.1:") && !strings.HasPrefix(e.Request.URL, "data:") {
-				t.Errorf("the page asked %s", e.Request.URL)
-			}
-		}
-	})
-	return ctx
-}
-
-// do runs browser actions that must succeed.
-func do(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
-	t.Helper()
-	step, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	if err := chromedp.Run(step, actions...); err != nil {
-		var text string
-		_ = chromedp.Run(ctx, chromedp.Text("body", &text))
-		t.Fatalf("%s: %v\nthe page shows:\n%s", what, err, text)
-	}
-}
-
-// shows waits until the page shows a text.
-func shows(text string) chromedp.Action {
-	quoted, _ := json.Marshal(text)
-	return chromedp.Poll(fmt.Sprintf("document.body.innerText.includes(%s)", quoted), nil, chromedp.WithPollingInterval(50*time.Millisecond))
-}
-
-// dashboardDaemon has a lane that is held, a dead letter, finished tasks of real fixtures, and a hostile delivery.
+// dashboardDaemon has a lane that is held, dead letters, and finished tasks of real fixtures.
 func dashboardDaemon(t *testing.T) *daemontest.Daemon {
 	t.Helper()
 	sink := daemontest.NewSink(t)
 	d := start(t, fmt.Sprintf(`
 tasks: {backoff_base: 50ms, backoff_cap: 100ms}
-sources: {github: {secret: env:TEST_SECRET}}
+journal: {max_bytes: 1GiB}
+sources:
+  github: {secret: env:TEST_SECRET}
+  partner:
+    type: generic
+    secret: env:TEST_SECRET
+    generic: {scheme: token, header: X-Token, event_path: what, id_path: id, key_path: key}
 handlers:
   sink: {type: forward, url: %q, breaker: {failures: 50, open_for: 1s}}
-  broken: {type: exec, command: [sh, -c, "printf '%%s' \"$0\" >&2; exit 1", %q]}
-  slow: {type: exec, command: [sleep, "600"], timeout: 1h}
+  broken: {type: exec, command: [sh, -c, "echo no team is configured for this repository >&2; exit 1"]}
+  evil: {type: exec, command: [sh, -c, "printf '%%s' \"$0\" >&2; exit 1", %q]}
+  echo: {type: exec, command: [cat]}
+  slow: {type: exec, command: [sleep, "600"], timeout: 1h, concurrency: 1}
 routes:
   - {name: held, source: github, event: issues, handler: slow, policy: serial, timeout: 1h}
-  - {name: broken, source: github, event: star, handler: broken, max_attempts: 2}
+  - {name: partners, source: partner, event: "*", handlers: [evil, echo], max_attempts: 2}
+  - {name: broken, source: github, event: star, handler: broken, max_attempts: 3}
   - {name: rest, source: github, event: "*", handler: sink}
 `, sink.URL, hostile))
 	for i, f := range fixtures(t, "github") {
@@ -96,75 +51,181 @@ routes:
 	}
 	for i := range 3 {
 		sendGitHub(t, d, "issues", fmt.Sprint("held", i), fmt.Sprintf(
-			`{"action": "opened", "issue": {"number": 1, "title": %q}, "repository": {"full_name": "o/%s"}}`, hostile, "evil&lt;"))
+			`{"action": "opened", "issue": {"number": 1, "title": %q}, "repository": {"full_name": "octo-org/octo-repo"}}`, hostile))
 	}
-	answer := sendGitHub(t, d, "star", "dead"+hostile[:20], fmt.Sprintf(`{"action": %q, "repository": {"full_name": %q}, "x": {"y": [1, {"z": %q}]}}`,
-		"created", "o/"+hostile, hostile))
-	if id := answer.Text("webhook_id"); id != "" {
-		d.AwaitStatus(id, "failed")
+	for i := range 3 {
+		answer := sendGitHub(t, d, "star", fmt.Sprint("dead", i), fmt.Sprintf(`{"action": "created", "repository": {"full_name": "o/r%d"}}`, i))
+		d.AwaitStatus(answer.Text("webhook_id"), "failed")
 	}
 	return d
 }
 
-func TestDashboardInChromium(t *testing.T) {
-	ctx := browser(t)
-	d := dashboardDaemon(t)
-	clean := func(where string) {
-		t.Helper()
-		var hacked bool
-		do(t, ctx, "look for a script that ran", chromedp.Evaluate("globalThis.hacked === 1", &hacked))
-		if hacked {
-			t.Errorf("%s: what a sender wrote ran as a script", where)
-		}
+// sendHostile sends markup in every field that a sender controls, and returns the ID of the task.
+func sendHostile(t *testing.T, d *daemontest.Daemon) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"what": "made" + hostile, "id": "id" + hostile, "key": "k" + hostile, hostile: []any{hostile, map[string]string{hostile: hostile}},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	pages := []struct{ path, text string }{
-		{"/ui/", "acknowledged, 99 %"}, {"/ui/tasks", "completed"}, {"/ui/dead", "Run all"}, {"/ui/lanes", "held"}, {"/ui/routes", "serial"},
+	header := http.Header{
+		"X-Token": {secret}, "Content-Type": {"application/json; x=" + hostile}, "User-Agent": {hostile}, "X-Evil": {hostile},
+		"X-Forwarded-For": {hostile}, "Referer": {hostile},
 	}
-	do(t, ctx, "open the page", network.Enable(), runtime.Enable(), chromedp.Navigate(d.URL+"/ui/"), shows("Senders"))
-	for i, p := range pages {
-		do(t, ctx, p.path, chromedp.KeyEvent(fmt.Sprint(i+1)), shows(p.text))
-		clean(p.path)
+	answer := d.Must(http.MethodPost, "/webhooks/partner", header, body)
+	id := answer.Text("webhook_id")
+	if id == "" {
+		t.Fatalf("not accepted: %d %s", answer.Code, answer.Body)
 	}
-	// Filters are part of the address, and reached by the keyboard.
-	do(t, ctx, "filter", chromedp.Navigate(d.URL+"/ui/tasks?status=failed"), shows("star.created"))
-	do(t, ctx, "open a dead letter", chromedp.Click(`td.id a`, chromedp.ByQuery), shows("Attempt 2"), shows(`<img src=x onerror=`))
-	clean("a task")
-	do(t, ctx, "its key", chromedp.Click(`dd a[href^="/ui/lanes/"]`, chromedp.ByQuery), shows("Lane "))
-	clean("a lane")
-	// Why something waits, and a change that is seen without a reload.
-	do(t, ctx, "the longest lanes", chromedp.KeyEvent("4"), shows("serial"),
-		chromedp.Click(`td.text a`, chromedp.ByQuery), shows("Why is this waiting?"), shows("runs"))
-	do(t, ctx, "pause", chromedp.Click(`//button[text()="Pause"]`), shows("the lane is paused"))
-	do(t, ctx, "resume", chromedp.Click(`//button[text()="Resume"]`), chromedp.WaitVisible(`//button[text()="Pause"]`))
-	do(t, ctx, "the newest tasks", chromedp.KeyEvent("2"), shows("issues.opened"))
-	sendGitHub(t, d, "fork", "live", `{"repository": {"full_name": "o/live-update"}}`)
-	do(t, ctx, "a new task appears by itself", shows("o/live-update"))
-	// Bulk replay with its progress.
-	do(t, ctx, "replay", chromedp.KeyEvent("3"), shows("Run all"),
-		chromedp.Evaluate("globalThis.confirm = () => true", nil),
-		chromedp.Click(`//button[starts-with(text(), "Run all")]`), shows("Replay 1"), shows("completed"))
-	clean("replays")
-	shoot(t, ctx, d.URL)
+	d.AwaitStatus(id, "failed")
+	return id
 }
 
-// shoot takes pictures of every view, light, dark and narrow, where DASHBOARD_SCREENSHOTS says.
-func shoot(t *testing.T, ctx context.Context, base string) {
-	folder := os.Getenv("DASHBOARD_SCREENSHOTS")
-	if folder == "" {
-		return
+// clean fails where what a sender wrote ran, or became an element.
+func (b *tab) clean(where string) {
+	b.t.Helper()
+	if value[bool](b, `globalThis.hacked === 1 || document.querySelectorAll('main img, main script, body > script').length > 0`) {
+		b.t.Errorf("%s: what a sender wrote became markup", where)
 	}
-	for look, prepare := range map[string]chromedp.Tasks{
-		"light":  {chromedp.EmulateViewport(1200, 800), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}})},
-		"dark":   {chromedp.EmulateViewport(1200, 800), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}})},
-		"narrow": {chromedp.EmulateViewport(390, 800), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}})},
+}
+
+func TestDashboardInChromium(t *testing.T) {
+	d := dashboardDaemon(t)
+	evil := sendHostile(t, d)
+	b := browse(t, d.URL)
+	b.open("/ui/", "to acknowledge, 99 %")
+	b.do("the stream is open", until(`document.getElementById('state').textContent === 'live'`))
+	for i, p := range []struct{ path, text string }{
+		{"/ui/", "Senders"}, {"/ui/tasks", "completed"}, {"/ui/dead", "Run all"}, {"/ui/lanes", "octo-org/octo-repo"}, {"/ui/routes", "serial"},
+		{"/ui/handlers", "as many run as may"}, {"/ui/audit", "No command was given yet"},
 	} {
-		for name, path := range map[string]string{"overview": "/ui/", "tasks": "/ui/tasks", "dead": "/ui/dead", "lanes": "/ui/lanes", "routes": "/ui/routes"} {
-			var picture []byte
-			do(t, ctx, look+" "+name, prepare, chromedp.Navigate(base+path), shows("updated"), chromedp.Sleep(300*time.Millisecond), // fonts
-				chromedp.CaptureScreenshot(&picture))
-			if err := os.WriteFile(filepath.Join(folder, name+"-"+look+".png"), picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
+		b.do(p.path, chromedp.KeyEvent(fmt.Sprint(i+1)), shows(p.text), until(fmt.Sprintf("location.pathname === %q", p.path)))
+		b.clean(p.path)
+	}
+	t.Run("keys", func(*testing.T) {
+		b.do("help", chromedp.KeyEvent("?"), shows("To the next and the previous row"), chromedp.KeyEvent(kb.Escape), until(`!document.querySelector('dialog')`))
+		b.do("to the filters", chromedp.KeyEvent("2"), shows("More filters"), chromedp.KeyEvent("/"), until(`document.activeElement.name === 'status'`))
+		b.do("a filter", chromedp.Navigate(d.URL+"/ui/tasks"), shows("More filters"), chromedp.SendKeys(`input[name=text]`, "STAR"+kb.Enter, chromedp.ByQuery),
+			until(`location.search === '?text=STAR'`), shows("star.created"), until(`document.querySelectorAll('tbody tr').length === 3`))
+		b.do("a row", chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("k"), chromedp.KeyEvent(kb.Enter), shows("Attempt 3"))
+		b.do("back", chromedp.NavigateBack(), until(`location.search === '?text=STAR'`), shows("star.created"))
+		b.do("the skip link is first", chromedp.Navigate(d.URL+"/ui/"), shows("Senders"), chromedp.Evaluate(`document.activeElement.blur()`, nil), chromedp.KeyEvent(kb.Tab),
+			until(`document.activeElement.className === 'skip'`))
+	})
+	t.Run("hostile", func(*testing.T) {
+		b.open("/ui/tasks/"+evil, "Parts")
+		b.do("what was sent is shown as text", shows(hostile), shows("X-Evil"))
+		b.do("the whole body", press("Open all", ""), shows(`k`+hostile), press("As it came", ""), shows(`"key":"k`))
+		b.clean("a task")
+		b.do("a part", chromedp.Click(`//td//a[starts-with(text(), "partners/evil")]`), shows("Attempt 2"), shows("onerror"))
+		b.clean("a part")
+		b.do("its key", chromedp.Click(`//dd//a[starts-with(@href, "/ui/lanes/")]`), shows("Lane k"))
+		b.clean("a lane")
+		for _, path := range []string{"/ui/tasks?status=failed", "/ui/tasks?key=k%22%3E%3Cimg%20src=x%20onerror=%22globalThis.hacked=1%22%3E", "/ui/dead", "/ui/tasks?text=%3Cimg%20src=x%20onerror=globalThis.hacked=1%3E"} {
+			b.open(path, "More filters")
+			b.clean(path)
+		}
+	})
+	t.Run("lanes", func(*testing.T) {
+		b.open("/ui/lanes", "octo-org/octo-repo")
+		b.do("why", chromedp.Click(`//td//a[contains(text(), "octo-org")]`), shows("Why is this waiting?"), shows("runs"))
+		b.do("pause", press("Pause", ""), shows("the lane is paused"), shows("Pause: done"))
+		b.do("resume", press("Resume", ""), chromedp.WaitVisible(`//main//button[text()="Pause"]`))
+	})
+	t.Run("live", func(*testing.T) {
+		b.open("/ui/tasks", "issues.opened")
+		b.do("keep something of the page", chromedp.Evaluate(`globalThis.same = document.querySelector('tbody tr:last-child'); same.querySelector('a').focus()`, nil))
+		sendGitHub(t, d, "fork", "live", `{"repository": {"full_name": "o/live-update"}}`)
+		b.do("a new task appears by itself", shows("o/live-update"))
+		if !value[bool](b, `document.contains(same) && same.contains(document.activeElement)`) {
+			t.Error("what was there before was made anew, and the focus is lost")
+		}
+	})
+	t.Run("replay", func(*testing.T) {
+		b.open("/ui/dead", "Run all 4 again")
+		b.do("leave it", press("Run all 4 again", "Leave it"), until(`!document.querySelector('dialog')`))
+		b.do("slowly", chromedp.SendKeys(`input[name=rate]`, "2", chromedp.ByQuery), press("Run all 4 again", "Run them"), shows("Replay 1"), shows("Replay 1 has begun"),
+			until(`document.querySelector('progress').value > 0`), until(`document.querySelector('progress').value === 4`), shows("completed"))
+		b.clean("replays")
+		b.do("the audit", chromedp.KeyEvent("7"), shows("replay.start"), shows("lane.pause"))
+	})
+	t.Run("one task", func(*testing.T) {
+		id := sendGitHub(t, d, "issues", "cancelled", `{"action": "opened", "issue": {"number": 2}, "repository": {"full_name": "o/cancel"}}`).Text("webhook_id")
+		b.open("/ui/tasks/"+id, "waits in the lane")
+		b.do("cancel", press("Cancel", "Cancel"), shows("cancelled by request"), shows("Run again"))
+		b.do("again", press("Run again", ""), shows("waits in the lane"))
+	})
+}
+
+// TestDashboardLooks looks at every view, light, dark and narrow, with the eyes of a script, and takes its pictures.
+func TestDashboardLooks(t *testing.T) {
+	d := dashboardDaemon(t)
+	b := browse(t, d.URL)
+	failed := d.Must("GET", "/api/v1/dead_letters?event=star.created&limit=1", nil, nil).JSON()["tasks"].([]any)[0].(map[string]any)["id"].(string)
+	views := []struct{ name, path, text string }{
+		{"overview", "/ui/", "Senders"}, {"tasks", "/ui/tasks", "completed"}, {"task", "/ui/tasks/" + failed, "Attempt 3"}, {"lanes", "/ui/lanes", "octo-org"},
+		{"lane", "/ui/lanes/github%3Aocto-org%2Focto-repo%231", "Lane"}, {"dead", "/ui/dead", "Run all"}, {"routes", "/ui/routes", "serial"},
+		{"handlers", "/ui/handlers", "Held up because"}, {"audit", "/ui/audit", "Audit"},
+	}
+	b.open("/ui/", "Senders")
+	b.do("samples for the charts", until(`document.querySelectorAll('.u-legend').length === 4`))
+	for _, l := range looks {
+		b.do(l.name, l.apply())
+		for _, v := range views {
+			b.open(v.path, v.text)
+			b.do("it is loaded", until(`document.getElementById('main').getAttribute('aria-busy') === 'false'`))
+			b.accessible(v.name + ", " + l.name)
+			b.shoot(v.name + "-" + l.name)
+		}
+		b.do("a dialog", chromedp.KeyEvent("?"), shows("To the filters"))
+		b.accessible("help, " + l.name)
+	}
+	evil := sendHostile(t, d)
+	for _, l := range looks {
+		for _, path := range []string{"/ui/tasks/" + evil, "/ui/tasks", "/ui/dead"} {
+			b.do(l.name, l.apply())
+			b.open(path, "onerror")
+			b.accessible(path + ", hostile, " + l.name)
 		}
 	}
+}
+
+// TestDashboardLogsIn: the page asks for a token once, shows what its scope may see, and forgets everything at the end.
+func TestDashboardLogsIn(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	tokens, yaml := map[string]string{}, "http:\n  tokens:\n"
+	for _, scope := range []string{"read", "operate"} {
+		command := exec.CommandContext(t.Context(), daemontest.Binary(t), "token", "--name", "the-"+scope, "--scope", scope)
+		var line strings.Builder
+		command.Stderr = &line
+		token, err := command.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[scope] = strings.TrimSpace(string(token))
+		_, entry, _ := strings.Cut(line.String(), "tokens:\n")
+		yaml += entry
+	}
+	d := start(t, yaml+configuration(sink.URL))
+	f := first(t, "github")
+	id := d.Must("POST", "/webhooks/github", signed(t, "github", f.Headers, f.body(t), secretOf("github")), f.body(t)).Text("webhook_id")
+	b := browse(t, d.URL)
+	enter := func(token string) chromedp.Tasks {
+		return chromedp.Tasks{chromedp.WaitVisible(`input[name=token]`, chromedp.ByQuery), chromedp.SendKeys(`input[name=token]`, token+kb.Enter, chromedp.ByQuery)}
+	}
+	b.open("/ui/tasks/"+id, "This daemon wants a token")
+	b.accessible("the login")
+	b.do("a wrong token", enter("htk_wrong"), shows("the token is not valid"))
+	b.do("a token that reads", enter(tokens["read"]), shows("completed"), shows("the-read (read)"), shows("Headers and body are shown to who may operate"))
+	if value[bool](b, `[...document.querySelectorAll('main button')].some((x) => x.textContent === 'Run again')`) {
+		t.Error("commands are offered to who may give none")
+	}
+	if stored := value[string](b, `document.cookie + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)`); strings.Contains(stored, "htk_") || strings.Contains(stored, "session=") {
+		t.Errorf("a script can read %s", stored)
+	}
+	b.do("a reload asks nothing", chromedp.Reload(), shows("the-read (read)"))
+	b.do("log out", chromedp.Click(`//header//button[text()="Log out"]`), shows("This daemon wants a token"), chromedp.Reload(), shows("This daemon wants a token"))
+	b.do("a token that operates", enter(tokens["operate"]), shows("Run again"), shows("Headers"))
+	b.do("again", press("Run again", ""), shows("Attempt 2"))
 }

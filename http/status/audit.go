@@ -33,6 +33,11 @@ type auditBody struct {
 	Status     int    `json:"status"`
 }
 
+// onlyAsked says whether a command was a question after all: how many tasks a replay would run again.
+func onlyAsked(ctx *fasthttp.RequestCtx, e endpoint) bool {
+	return e == manyReplays && ctx.Response.StatusCode() == fasthttp.StatusOK
+}
+
 // record writes a command that was answered to the audit, refusals included. A replay's ID is known from its answer.
 func (h *Handler) record(ctx *fasthttp.RequestCtx, e endpoint, target string) {
 	if location := ctx.Response.Header.Peek(fasthttp.HeaderLocation); len(location) > 0 {

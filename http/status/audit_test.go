@@ -12,6 +12,7 @@ func TestAudit(t *testing.T) {
 	a.call("POST", "/api/v1/tasks/0190-b/retry?access_token=never-kept", 409)
 	a.call("POST", "/api/v1/lanes/r%231/pause?route=reviews", 200)
 	a.call("POST", "/api/v1/replays", 202, `{}`)
+	a.call("POST", "/api/v1/replays", 200, `{"dry_run": true}`) // changes nothing
 	a.as("read", "POST", "/api/v1/tasks/0190-a/retry")
 	a.call("GET", "/api/v1/tasks", 200)
 	a.send("POST", "/api/v1/stream")

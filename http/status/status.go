@@ -146,7 +146,7 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 	if permit(ctx, endpoint) {
 		h.answer(ctx, endpoint, id)
 	}
-	if ctx.IsPost() {
+	if ctx.IsPost() && !onlyAsked(ctx, endpoint) {
 		h.record(ctx, endpoint, id)
 	}
 }

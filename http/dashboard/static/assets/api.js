@@ -1,6 +1,4 @@
-// The status API, with the token that the reader entered, if the daemon wants one. It stays in this tab.
-
-const tokenKey = 'hooktroupe-token';
+// The status API. A reader who has logged in is known by a cookie that no script can read; there is no secret here.
 
 export class Refused extends Error {
   constructor(status, body) {
@@ -9,29 +7,49 @@ export class Refused extends Error {
   }
 }
 
-export const setToken = (token) => sessionStorage.setItem(tokenKey, token);
-
-// headers are those of a request: a header of ours cannot be sent by a page of another origin.
-function headers(extra) {
-  const token = sessionStorage.getItem(tokenKey);
-  return { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...extra };
-}
+// known are the last answers by path, for the daemon sends only what is new.
+const known = new Map();
+const mostKnown = 50;
 
 async function ask(method, path, body) {
+  const last = method === 'GET' ? known.get(path) : undefined;
+  const headers = {};
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (last) headers['If-None-Match'] = last.tag;
   const response = await fetch(path, {
-    method,
-    headers: headers(body === undefined ? {} : { 'Content-Type': 'application/json' }),
-    body: body === undefined ? undefined : JSON.stringify(body),
-    cache: 'no-store',
-    credentials: 'omit',
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store', credentials: 'same-origin',
   });
-  const content = await response.json().catch(() => ({}));
+  if (response.status === 304) return last.content;
+  const content = response.status === 204 ? {} : await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, content);
+  const tag = response.headers.get('ETag');
+  if (method === 'GET' && tag) {
+    known.delete(path);
+    known.set(path, { tag, content });
+    if (known.size > mostKnown) known.delete(known.keys().next().value);
+  }
   return content;
 }
 
 export const get = (path) => ask('GET', path);
 export const post = (path, body) => ask('POST', path, body);
+
+// who is the reader: { name, scope, expires_at }.
+export let who = { name: '', scope: 'none', expires_at: null };
+
+const scopes = ['none', 'read', 'operate', 'admin'];
+
+// may says whether the reader's scope is enough.
+export const may = (scope) => scopes.indexOf(who.scope) >= scopes.indexOf(scope);
+
+export async function identify() { who = await get('/api/v1/session'); }
+export async function login(token) { who = await post('/api/v1/session', { token }); }
+
+export async function logout() {
+  known.clear();
+  await ask('DELETE', '/api/v1/session');
+  who = { name: '', scope: 'none', expires_at: null };
+}
 
 // query writes parameters that are set.
 export function query(parameters) {
