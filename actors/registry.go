@@ -83,18 +83,6 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.moveTask(ctx, m)
 	case *messages.PauseLane:
 		r.pauseLane(ctx, m)
-	case *messages.GetTask:
-		r.getTask(ctx, m)
-	case *messages.GetLanes:
-		r.getLanes(ctx, m)
-	case *messages.GetCounts:
-		r.getCounts(ctx)
-	case getView:
-		ctx.Respond(r.tasks.view())
-	case *getLanesAt:
-		r.getLanesAt(ctx, m)
-	case getRoutes:
-		ctx.Respond(r.schedule.Routes(r.now()))
 	case snapshotDue:
 		r.snapshotDue(ctx)
 	case snapshotNow:
@@ -107,6 +95,26 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.takeOver(ctx, m)
 	case *drain:
 		r.drain(ctx, m)
+	default:
+		r.receiveQuestion(ctx)
+	}
+}
+
+// receiveQuestion goes on with the table: what changes nothing.
+func (r *registry) receiveQuestion(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *messages.GetTask:
+		r.getTask(ctx, m)
+	case *messages.GetLanes:
+		r.getLanes(ctx, m)
+	case *messages.GetCounts:
+		r.getCounts(ctx)
+	case getView:
+		ctx.Respond(r.tasks.view())
+	case *getLanesAt:
+		r.getLanesAt(ctx, m)
+	case getRoutes:
+		ctx.Respond(r.schedule.Routes(r.now()))
 	}
 }
 

@@ -26,6 +26,8 @@ type Route struct {
 type Handler struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
+	// Target is where it leads: a URL, a program or a kind; empty for none.
+	Target string `json:"target"`
 	// Concurrency bounds the attempts at one time, Rate those that start in a second; zero for no bound of its own.
 	Concurrency int     `json:"concurrency"`
 	Rate        float64 `json:"rate"`

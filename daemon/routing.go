@@ -55,7 +55,7 @@ func (d *daemon) routing() (*routing, error) {
 		gates[name], breaker = d.handlerGate(name)
 		c := d.config.Handlers[name]
 		shown := shownHandler{
-			HandlerState: status.HandlerState{Name: name, Type: c.Type, Concurrency: c.Concurrency, Rate: c.Rate}, breaker: breaker,
+			HandlerState: status.HandlerState{Name: name, Type: c.Type, Target: target(c), Concurrency: c.Concurrency, Rate: c.Rate}, breaker: breaker,
 		}
 		if c.Type == "remote" {
 			shown.members = func() []status.Member { return d.members(c.Kind) }

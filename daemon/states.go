@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"net/url"
 	"slices"
 
+	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/route"
 	"github.com/hooktroupe/hooktroupe/schedule"
@@ -94,4 +96,22 @@ func blocked(gates []schedule.GateState) string {
 		}
 	}
 	return ""
+}
+
+// target says where a handler leads, in a few words and without what may be secret: of a URL neither who asks nor the query,
+// of a command only the program.
+func target(h config.Handler) string {
+	switch {
+	case h.URL != "":
+		u, err := url.Parse(h.URL)
+		if err != nil {
+			return ""
+		}
+		shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+		return shown.String()
+	case len(h.Command) > 0:
+		return h.Command[0]
+	default:
+		return h.Kind
+	}
 }

@@ -74,7 +74,7 @@ func newHandlers(t *terminal) *cobra.Command {
 // printHandlers prints a line for each handler, and one for each process of a remote one.
 func printHandlers(t *terminal, out io.Writer, handlers []client.Handler) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "HANDLER\tTYPE\tWAITING\tRUNNING\tAT ONCE\tPER SECOND\t%s\tHELD UP BECAUSE\n", t.head("BREAKER"))
+	_, _ = fmt.Fprintf(w, "HANDLER\tTYPE\tLEADS TO\tWAITING\tRUNNING\tAT ONCE\tPER SECOND\t%s\tHELD UP BECAUSE\n", t.head("BREAKER"))
 	for _, h := range handlers {
 		atOnce, rate := "-", "-"
 		if h.Concurrency > 0 {
@@ -83,10 +83,10 @@ func printHandlers(t *terminal, out io.Writer, handlers []client.Handler) error 
 		if h.Rate > 0 {
 			rate = strconv.FormatFloat(h.Rate, 'g', -1, 64)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", h.Name, h.Type, h.Waiting, h.Running, atOnce, rate,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", h.Name, h.Type, orDash(&h.Target), h.Waiting, h.Running, atOnce, rate,
 			t.paint(orDash(h.Breaker)), orDash(h.Blocked))
 		for _, m := range h.Members {
-			_, _ = fmt.Fprintf(w, "  %s\tmember\t\t%d\t%d\t\t%s\t%s\n", logging.Clean(m.Address, 64), m.Running, m.Credits, t.paint(""), logging.Clean(m.Identity, 64))
+			_, _ = fmt.Fprintf(w, "  %s\tmember\t\t\t%d\t%d\t\t%s\t%s\n", logging.Clean(m.Address, 64), m.Running, m.Credits, t.paint(""), logging.Clean(m.Identity, 64))
 		}
 	}
 	return w.Flush()

@@ -97,7 +97,7 @@ const sourcesJSON = `{"sources":[{"name":"forge","type":"gitlab","paths":["/webh
 const routeJSON = `{"name":"reviews","source":"github","events":["push","pull_request"],"filter":"","key":"","policy":"serial",` +
 	`"continue":false,"handlers":["bot"],"waiting":7,"running":1,"blocked":"handler bot: its breaker is open"}`
 
-const handlersJSON = `{"name":"bot","type":"forward","concurrency":2,"rate":0.5,"breaker":"open","routes":["reviews"],"waiting":7,` +
+const handlersJSON = `{"name":"bot","type":"forward","target":"https://bot.example/hook","concurrency":2,"rate":0.5,"breaker":"open","routes":["reviews"],"waiting":7,` +
 	`"running":1,"blocked":"its breaker is open","members":[]},{"name":"far","type":"remote","concurrency":0,"rate":0,"breaker":null,` +
 	`"routes":[],"waiting":0,"running":0,"blocked":null,"members":[{"address":"10.0.0.1:8091","identity":"CN=worker","credits":8,` +
 	`"running":3,"draining":false,"since":"2026-01-31T12:00:00Z","heard":"2026-01-31T12:00:01Z"}]}`

@@ -103,7 +103,7 @@ func topLive(ctx context.Context, t *terminal, s *server, api *client.Client, ev
 		var refused *client.Problem
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // that is how it is meant to end
+			return nil
 		case errors.As(err, &refused) && refused.Status < 500:
 			return err
 		case err != nil:

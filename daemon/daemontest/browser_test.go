@@ -24,6 +24,8 @@ type tab struct {
 	context.Context
 	t    *testing.T
 	base string // where the daemon is
+
+	loaded bool
 }
 
 // browse opens a tab. Without Chromium the test is skipped.
@@ -37,7 +39,8 @@ func browse(t *testing.T, base string) *tab {
 		chromedp.WSURLReadTimeout(daemontest.Patience), chromedp.WindowSize(1200, 800))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocator)
+	quiet := func(string, ...any) {} // about events that the library does not know
+	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(quiet))
 	t.Cleanup(cancel)
 	ctx, expire := context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(expire)
@@ -54,7 +57,7 @@ func browse(t *testing.T, base string) *tab {
 			}
 		}
 	})
-	b := &tab{ctx, t, base}
+	b := &tab{Context: ctx, t: t, base: base}
 	b.do("prepare", network.Enable(), runtime.Enable())
 	return b
 }
@@ -71,10 +74,15 @@ func (b *tab) do(what string, actions ...chromedp.Action) {
 	}
 }
 
-// open goes to an address of the page and waits until it shows a text.
+// open goes to an address of the page and waits until it shows a text. Only the first one loads the page.
 func (b *tab) open(path, text string) {
 	b.t.Helper()
-	b.do("open "+path, chromedp.Navigate(b.base+path), shows(text))
+	enter := chromedp.Action(chromedp.Navigate(b.base + path))
+	if b.loaded {
+		enter = chromedp.Evaluate(fmt.Sprintf(`history.pushState(null, '', %q); dispatchEvent(new PopStateEvent('popstate'))`, path), nil)
+	}
+	b.loaded = true
+	b.do("open "+path, enter, until(`document.getElementById('main')?.getAttribute('aria-busy') !== 'true'`), shows(text))
 }
 
 // shows waits until the page shows a text.
@@ -107,13 +115,19 @@ func value[V any](b *tab, expression string) (v V) {
 // accessible reports what a script can find wrong with the page for people who see, hear or type differently.
 func (b *tab) accessible(where string) {
 	b.t.Helper()
+	for _, wrong := range b.faults() {
+		b.t.Errorf("%s: %s", where, wrong)
+	}
+}
+
+// faults are what is wrong with the page that is shown, in words.
+func (b *tab) faults() []string {
+	b.t.Helper()
 	script, err := os.ReadFile("testdata/accessibility.js")
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, wrong := range value[[]string](b, string(script)) {
-		b.t.Errorf("%s: %s", where, wrong)
-	}
+	return value[[]string](b, string(script))
 }
 
 // look is how the page is shown.

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// SessionLife is how long a session lasts at most, SessionIdle how long without a request.
+	// SessionLife is how long a session lasts at most.
 	SessionLife = 12 * time.Hour
+	// SessionIdle is how long it lasts without a request.
 	SessionIdle = 2 * time.Hour
 	// maxSessions bounds those that are open; one more closes the one that was used longest ago.
 	maxSessions = 1000

@@ -41,8 +41,10 @@ type Route struct {
 
 // HandlerState is a configured handler, and how it stands.
 type HandlerState struct {
-	Name        string  `json:"name"`
-	Type        string  `json:"type"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// Target is where it leads: a URL, a program or a kind; empty where that says nothing.
+	Target      string  `json:"target"`
 	Concurrency int     `json:"concurrency"`
 	Rate        float64 `json:"rate"`
 	// Breaker is closed, half-open or open; nil where it has none.

@@ -63,6 +63,7 @@ function frame() {
     const here = to === '/ui/' ? pathname === to : pathname.startsWith(to);
     return h('a', { href: to, 'aria-current': here ? 'page' : null, 'data-key': to }, name);
   })));
+  nav.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
   morph(reader, h('div', { id: 'reader' }, h('button', { type: 'button', class: 'quiet', onclick: turn }, `Theme: ${theme()}`),
     who.expires_at ? [h('span', {}, `${who.name} (${who.scope})`), h('button', { type: 'button', class: 'quiet', onclick: leave }, 'Log out')] : null));
 }
@@ -83,6 +84,7 @@ async function show(fresh) {
   let missed = false;
   let first = true;
   document.title = `${v.title} – Hooktroupe`;
+  document.querySelector('dialog')?.close('');
   frame();
   async function load() {
     if (mine !== current) return;

@@ -32,8 +32,8 @@ export function handlers() {
       const { handlers: all } = await get('/api/v1/handlers');
       return {
         content: [
-          table('Handlers', [['Handler'], ['Type'], ['Routes', 'text'], ['Waiting', 'number'], ['Running', 'number'], ['At once', 'number'], ['Per second', 'number'], ['Breaker'], ['Held up because', 'text']],
-            all.map((x) => row(x.name, h('span', { id: encodeURIComponent(x.name) }, link(tasksOf('handler', x.name), x.name)), x.type, list(x.routes, (n) => tasksOf('route', n)), x.waiting, x.running,
+          table('Handlers', [['Handler'], ['Type'], ['Leads to', 'text'], ['Routes', 'text'], ['Waiting', 'number'], ['Running', 'number'], ['At once', 'number'], ['Per second', 'number'], ['Breaker'], ['Held up because', 'text']],
+            all.map((x) => row(x.name, h('span', { id: encodeURIComponent(x.name) }, link(tasksOf('handler', x.name), x.name)), x.type, x.target, list(x.routes, (n) => tasksOf('route', n)), x.waiting, x.running,
               x.concurrency || '–', x.rate || '–', x.breaker ? status(x.breaker) : '–', x.blocked || '')), 'No handler is configured.'),
           all.filter((x) => x.type === 'remote').map((x) => [h('h2', {}, `Processes of ${x.name}`),
             table(`Processes of ${x.name}`, [['Address'], ['Identity', 'text'], ['Running', 'number'], ['Credits', 'number'], ['State'], ['Last heard']],
