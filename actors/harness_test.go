@@ -74,11 +74,18 @@ func (s *stage) bind(source, event, name string, h handler.Func) {
 // raise recovers and starts the troupe.
 func (s *stage) raise() *stage {
 	s.t.Helper()
-	s.metrics = metrics.New()
 	state, err := actors.Recover(s.journal, s.snapshots, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.raiseFrom(state)
+}
+
+// raiseFrom starts the troupe from what was recovered.
+func (s *stage) raiseFrom(state *actors.State) *stage {
+	s.t.Helper()
+	s.metrics = metrics.New()
+	var err error
 	s.Troupe, err = actors.Start(s.config, actors.Deps{
 		Journal: s.journal, Snapshots: s.snapshots, Handlers: s.mux, Routes: s.routes, Metrics: s.metrics, Clock: s.clock,
 		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe, Watch: s.watch,

@@ -19,7 +19,8 @@ import (
 type State struct {
 	tasks *table
 	// end is behind the last record that took part.
-	end journal.Position
+	end     journal.Position
+	bridged int
 }
 
 // Tasks is how many tasks were found.
@@ -28,6 +29,16 @@ func (s *State) Tasks() int { return s.tasks.size() }
 // Waiting is how many of them are not final.
 func (s *State) Waiting() int { return s.tasks.waiting() }
 
+// Bridged is how many changes had lost those before them: see AfterRepair.
+func (s *State) Bridged() int { return s.bridged }
+
+// RecoverOption changes what recovery takes for sound.
+type RecoverOption func(*replayer)
+
+// AfterRepair is for a journal that damaged records were cut out of: a change of a task whose earlier ones are lost is
+// applied all the same. Such a task may run again although it had ended, never the other way round.
+func AfterRepair() RecoverOption { return func(p *replayer) { p.repaired = true } }
+
 // Progress is told how far recovery is, now and then: records or tasks so far, and the position of the last record, zero
 // while the snapshot is read.
 type Progress func(done int, at journal.Position)
@@ -35,7 +46,9 @@ type Progress func(done int, at journal.Position)
 // Recover rebuilds the state from the newest snapshot and the journal's records behind it. It only applies: what was
 // decided before the crash is not decided again. ErrCorrupt in either is returned as it is, and so is a record that does
 // not follow from those before it.
-func Recover(j journal.Journal, snapshots journal.Snapshots, progress Progress) (*State, error) {
+func Recover(
+	j journal.Journal, snapshots journal.Snapshots, progress Progress, opts ...RecoverOption,
+) (*State, error) {
 	if progress == nil {
 		progress = func(int, journal.Position) {}
 	}
@@ -45,6 +58,9 @@ func Recover(j journal.Journal, snapshots journal.Snapshots, progress Progress) 
 		return nil, err
 	}
 	replay := replayer{tasks: t}
+	for _, set := range opts {
+		set(&replay)
+	}
 	records := 0
 	err = j.Replay(covered, func(r journal.Record) error {
 		if records++; records%10_000 == 0 {
@@ -58,7 +74,7 @@ func Recover(j journal.Journal, snapshots journal.Snapshots, progress Progress) 
 	if err != nil {
 		return nil, err
 	}
-	return &State{tasks: t, end: j.End()}, nil
+	return &State{tasks: t, end: j.End(), bridged: replay.bridged}, nil
 }
 
 func loadSnapshot(snapshots journal.Snapshots, t *table, progress Progress) (journal.Position, error) {
@@ -76,6 +92,8 @@ func loadSnapshot(snapshots journal.Snapshots, t *table, progress Progress) (jou
 // replayer applies records to a table. Those that a snapshot already holds are told by the task's revision and skipped.
 type replayer struct {
 	tasks     *table
+	repaired  bool // changes may be missing
+	bridged   int  // how many gaps there were
 	head      acceptedHead
 	started   journalv1.AttemptStarted
 	ended     journalv1.AttemptEnded
@@ -114,6 +132,10 @@ func (p *replayer) changed(kind journalv1.RecordType, data []byte) error {
 	s, known := p.tasks.find(c.id)
 	if !known || c.event.Revision <= p.tasks.get(s).Revision {
 		return nil
+	}
+	if p.repaired && c.event.Revision > p.tasks.get(s).Revision+1 {
+		p.tasks.bridge(s, c.event)
+		p.bridged++
 	}
 	if err := p.tasks.change(s, c); err != nil {
 		return fmt.Errorf("task %v: %w", c.id, err)

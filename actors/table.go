@@ -256,6 +256,14 @@ func (t *table) apply(s slot, ev task.Event) error {
 	return nil
 }
 
+// bridge takes a task to where an event follows although others before it are lost.
+func (t *table) bridge(s slot, ev task.Event) {
+	e := t.edit(s)
+	t.count(e, e.Status, -1)
+	e.Bridge(ev)
+	t.count(e, e.Status, 1)
+}
+
 // originOf and placeOf number what an entry shares with others; adding the entry takes over the reference.
 func (t *table) originOf(source, eventType string) uint32 {
 	return t.origins.acquire(origin{source, eventType})

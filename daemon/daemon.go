@@ -217,9 +217,12 @@ func (d *daemon) listen(ctx context.Context) error {
 func (d *daemon) recover(s *storage) (*actors.State, error) {
 	started := d.clock.Now()
 	total := s.journal.Stats().Bytes
-	state, err := actors.Recover(s.journal, s.snapshots, d.progress(s, total))
+	state, err := actors.Recover(s.journal, s.snapshots, d.progress(s, total), s.recovery...)
 	if err != nil {
-		return nil, fmt.Errorf("recovery: %w", err)
+		return nil, d.damaged(fmt.Errorf("recovery: %w", err))
+	}
+	if n := state.Bridged(); n > 0 {
+		d.log.WithField("changes", n).Warn("the journal was repaired: changes of tasks are missing, and some may run again")
 	}
 	d.metrics.Journal.RecoverySeconds.Set(d.clock.Now().Sub(started).Seconds())
 	d.metrics.Journal.RecoveredTasks.Set(float64(state.Tasks()))

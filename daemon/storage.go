@@ -24,6 +24,7 @@ type storage struct {
 	snapshots journal.Snapshots
 	export    actors.Export
 	folder    string
+	recovery  []actors.RecoverOption
 }
 
 // openStorage opens the journal, taking its lock, and brings in the task file of another system when the journal is new.
@@ -36,7 +37,7 @@ func (d *daemon) openStorage() (*storage, error) {
 	folder := filepath.Join(d.config.DataDir, "journal")
 	opened, err := wal.Open(folder, d.walConfig(), wal.WithSyncTimer(d.timeSync))
 	if err != nil {
-		return nil, fmt.Errorf("open the journal in %s: %w", folder, err)
+		return nil, d.damaged(fmt.Errorf("open the journal in %s: %w", folder, err))
 	}
 	d.cleanup.push("journal", opened.Close)
 	if torn := opened.TornTail(); torn != nil {
@@ -47,6 +48,9 @@ func (d *daemon) openStorage() (*storage, error) {
 		journal: opened, snapshots: opened.Snapshots(), folder: d.config.DataDir,
 		export: func(tasks iter.Seq[*messages.Task]) error { return taskfile.Write(path, tasks) },
 	}
+	if opened.Repaired() {
+		s.recovery = append(s.recovery, actors.AfterRepair())
+	}
 	d.metrics.Journal.WatchStats(func() metrics.JournalStats { return journalStats(opened.Stats()) })
 	return s, d.importTasks(s, path)
 }
@@ -55,6 +59,16 @@ func (d *daemon) openStorage() (*storage, error) {
 func (d *daemon) timeSync() (stop func()) {
 	started := d.clock.Now()
 	return func() { d.metrics.Journal.SyncSeconds.Observe(d.clock.Now().Sub(started).Seconds()) }
+}
+
+// damaged adds to an error that says where the journal is damaged what to do about it.
+func (d *daemon) damaged(err error) error {
+	if !errors.Is(err, journal.ErrCorrupt) {
+		return err
+	}
+	folder := filepath.Join(d.config.DataDir, "journal")
+	return fmt.Errorf("%w; `hooktroupe journal verify %s` says all that is damaged, "+
+		"`hooktroupe journal repair %s` cuts it out and keeps it", err, folder, folder)
 }
 
 // importTasks takes over the task file of the system that ran before, once: when the journal holds nothing yet.

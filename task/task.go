@@ -219,6 +219,41 @@ func (t *Task) Apply(ev Event) error {
 	return nil
 }
 
+// Bridge takes the task to where ev follows although events between are lost, as they are where a journal was repaired.
+// What those counted is made up as far as ev tells. An event that is not newer than the last one changes nothing.
+func (t *Task) Bridge(ev Event) {
+	if ev.Revision <= t.Revision {
+		return
+	}
+	t.Revision = ev.Revision - 1
+	fits := t.waits()
+	wanted := Queued
+	switch ev.Kind {
+	case AttemptStarted:
+		t.skipAttempts(max(ev.Attempt, 1) - 1)
+		t.Spent = min(t.Spent, t.MaxAttempts-1) // it was made to run again, if they were used up
+	case AttemptEnded:
+		fits, wanted = t.Status == Processing && ev.Attempt == t.Attempts, Processing
+		t.skipAttempts(ev.Attempt)
+		t.Spent = min(max(t.Spent, 1), t.MaxAttempts)
+	case TaskRequeued:
+		fits, wanted = t.Status.Final() || t.Status == Retrying, Failed
+	case TaskCancelled, TaskSuperseded:
+		fits = !t.Status.Final()
+	}
+	if !fits {
+		t.Status, t.DueAt = wanted, 0
+	}
+}
+
+// skipAttempts counts those whose start is lost.
+func (t *Task) skipAttempts(started uint32) {
+	if started > t.Attempts {
+		t.Spent = uint16(min(uint32(t.Spent)+started-t.Attempts, math.MaxUint16))
+		t.Attempts = started
+	}
+}
+
 // waits says whether an attempt may start once its turn and its due time have come.
 func (t *Task) waits() bool { return t.Status == Queued || t.Status == Retrying }
 

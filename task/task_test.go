@@ -204,25 +204,7 @@ func TestRandomHistories(t *testing.T) {
 		var events []task.Event
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
 		for now := int64(1); now <= int64(steps); now++ {
-			var ev task.Event
-			var err error
-			switch rapid.IntRange(0, 6).Draw(t, "decision") {
-			case 0:
-				ev, err = live.Start(now)
-			case 1:
-				o := task.Outcome(rapid.IntRange(int(task.Succeeded), int(task.Stopped)).Draw(t, "outcome"))
-				ev, err = live.End(live.Attempts, task.Result{Outcome: o}, policy, now, 0.3)
-			case 2:
-				ev, err = live.Cancel(now)
-			case 3:
-				ev, err = live.Requeue(now)
-			case 4:
-				ev, err = live.Supersede(now)
-			case 5:
-				ev, err = live.Expire(now)
-			case 6:
-				ev, err = live.Move(now)
-			}
+			ev, err := decide(t, &live, now)
 			before := live
 			if err != nil {
 				continue
@@ -246,6 +228,69 @@ func TestRandomHistories(t *testing.T) {
 			t.Fatalf("recovered %+v, lived %+v", recovered, live)
 		}
 	})
+}
+
+// Whatever events are lost, the next one that is not leads to where it says: status, attempts and due time are those of a
+// task that lost none, and what follows follows.
+func TestBridgeGoesOnBehindLostEvents(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		live := task.New(task.ID{7}, 0, rapid.Uint16Range(1, 5).Draw(t, "max"))
+		maimed := live
+		lost := false
+		for now := int64(1); now <= 60; now++ {
+			ev, err := decide(t, &live, now)
+			if err != nil {
+				continue
+			}
+			if err := live.Apply(ev); err != nil {
+				t.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "fate") == 0 {
+				lost = true
+				continue
+			}
+			before := maimed
+			if maimed.Bridge(ev); !lost && maimed != before {
+				t.Fatalf("nothing was lost, but %+v became %+v", before, maimed)
+			}
+			if err := maimed.Apply(ev); err != nil {
+				t.Fatalf("%+v behind lost events, on %+v: %v", ev, before, err)
+			}
+			if maimed.Status != live.Status && ev.Kind != task.TaskMoved || maimed.Revision != live.Revision ||
+				ev.Attempt != 0 && (maimed.Attempts != live.Attempts || maimed.DueAt != live.DueAt) {
+				t.Fatalf("after %+v: %+v, with nothing lost %+v", ev, maimed, live)
+			}
+			if maimed.Spent > maimed.MaxAttempts || (maimed.DueAt != 0) != (maimed.Status == task.Retrying) {
+				t.Fatalf("after %+v: %+v", ev, maimed)
+			}
+			stands := maimed
+			if maimed.Bridge(ev); maimed != stands {
+				t.Fatalf("bridged to what it has already: %+v became %+v", stands, maimed)
+			}
+			lost = maimed != live
+		}
+	})
+}
+
+// decide makes a random decision about a task.
+func decide(t *rapid.T, live *task.Task, now int64) (task.Event, error) {
+	switch rapid.IntRange(0, 7).Draw(t, "decision") {
+	case 0, 7:
+		return live.Start(now)
+	case 1:
+		o := task.Outcome(rapid.IntRange(int(task.Succeeded), int(task.Stopped)).Draw(t, "outcome"))
+		return live.End(live.Attempts, task.Result{Outcome: o}, policy, now, 0.3)
+	case 2:
+		return live.Cancel(now)
+	case 3:
+		return live.Requeue(now)
+	case 4:
+		return live.Supersede(now)
+	case 5:
+		return live.Expire(now)
+	default:
+		return live.Move(now)
+	}
 }
 
 func checkInvariants(t *rapid.T, tk task.Task) {

@@ -11,7 +11,7 @@ import (
 
 // Compact drops the segments that hold no live record and rewrites those that hold few. It leaves the last segment, and
 // the one that is being written, alone. A live position that is out of order, or at which there is no record, is an
-// error that changes nothing in its segment.
+// error that changes nothing in its segment, and does not keep the others from being compacted.
 func (j *Journal) Compact(before journal.Position, live []journal.Position) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -22,6 +22,7 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 	if err := j.spares.discard(j.spares.turn()); err != nil {
 		return fmt.Errorf("journal: remove a spare: %w", err)
 	}
+	var damaged []error
 	for i, s := range segments {
 		if i == len(segments)-1 || s.head.number >= before.Segment {
 			break
@@ -36,11 +37,14 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 		case float64(held) < j.config.RewriteBelow*float64(j.heldBy(s)):
 			err = j.rewrite(s, mine)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, journal.ErrCorrupt), errors.Is(err, journal.ErrNotFound):
+			damaged, err = append(damaged, compactError(s, err)), nil
+		case err != nil:
 			return compactError(s, err)
 		}
 	}
-	return nil
+	return errors.Join(damaged...)
 }
 
 func compactError(s *segment, err error) error {

@@ -39,6 +39,13 @@ func parseSpare(name string) (uint64, bool) {
 	return number, found && err == nil && spareName(number) == name
 }
 
+// isQuarantine says whether a name is that of a folder which a repair has left.
+func isQuarantine(name string) bool {
+	var number int
+	n, err := fmt.Sscanf(name, quarantineName, &number)
+	return n == 1 && err == nil && fmt.Sprintf(quarantineName, number) == name
+}
+
 // folder is where a journal lives.
 type folder struct {
 	options

@@ -56,6 +56,7 @@ func (j *Journal) recover() error {
 	if err != nil {
 		return err
 	}
+	j.repaired = slices.ContainsFunc(names, isQuarantine)
 	for _, name := range names {
 		if strings.HasSuffix(name, temporary) {
 			err = j.folder.fs.Remove(j.folder.path(name))

@@ -28,8 +28,9 @@ type Cut struct {
 // Repair cuts everything that is damaged out of the journal in a folder, so that it opens, and returns what it cut. It
 // keeps every record that is whole by itself, even of a group that is not, at its position; and it keeps what it cuts
 // in a new folder quarantine-0001, -0002 … beside the segments, whose path it returns, empty if there was nothing to
-// cut. A torn tail and a damaged snapshot are left to opening and loading. It takes the lock: ErrLocked means that the
-// journal is in use. A crash in the middle loses nothing; Repair can be called again.
+// cut. A damaged snapshot is moved there whole: what the records still tell is recovered without it. A torn tail is left
+// to opening. It takes the lock: ErrLocked means that the journal is in use. A crash in the middle loses nothing; Repair
+// can be called again.
 func Repair(dir string, opts ...Option) (cuts []Cut, quarantine string, err error) {
 	f := folder{options: newOptions(opts), dir: dir}
 	lock, err := f.lock()
@@ -47,6 +48,7 @@ type repair struct {
 	dir    string // of the quarantine; empty until there is something to cut
 	cuts   []Cut
 	found  []*survey // every segment
+	state  Report    // of the snapshot
 }
 
 func (r *repair) run() error {
@@ -58,7 +60,10 @@ func (r *repair) run() error {
 		r.found = append(r.found, v)
 		return nil
 	})
-	if err != nil || len(broken) == 0 {
+	if err == nil {
+		err = r.state.verifySnapshot(&Snapshots{folder: r.folder})
+	}
+	if err != nil || len(broken) == 0 && len(r.state.Damage) == 0 {
 		return err
 	}
 	if err := r.open(); err != nil {
@@ -66,6 +71,11 @@ func (r *repair) run() error {
 	}
 	for _, i := range broken {
 		if err := r.quarantine(r.found[i]); err != nil {
+			return err
+		}
+	}
+	for _, wrong := range r.state.Damage {
+		if err := r.quarantineSnapshot(wrong); err != nil {
 			return err
 		}
 	}
@@ -77,7 +87,27 @@ func (r *repair) run() error {
 			return err
 		}
 	}
-	return nil
+	if len(r.state.Damage) == 0 {
+		return nil
+	}
+	return errors.Join(r.folder.fs.Remove(r.folder.path(snapshotName)), r.folder.sync())
+}
+
+// quarantineSnapshot copies the whole snapshot.
+func (r *repair) quarantineSnapshot(wrong *journal.CorruptError) error {
+	file, err := r.folder.fs.Open(r.folder.path(snapshotName))
+	if err != nil {
+		return err
+	}
+	size, err := file.Size()
+	if err == nil {
+		err = r.create(snapshotName, func(out io.Writer) error {
+			_, err := io.Copy(out, io.NewSectionReader(file, 0, size))
+			return err
+		})
+	}
+	r.cuts = append(r.cuts, Cut{Damage: *wrong, Bytes: size, Kept: snapshotName})
+	return errors.Join(err, file.Close())
 }
 
 // open makes the quarantine folder.

@@ -24,6 +24,8 @@ type Journal struct {
 	spares *spares
 	budget *budget
 	torn   *journal.CorruptError // what Open cut off
+	// repaired says that a repair has left its quarantine here.
+	repaired bool
 
 	appending sync.Mutex // held by Append and Close; guards what follows
 	active    *segment   // the one that is written; nil until the first group after the last was sealed
@@ -60,6 +62,10 @@ func (j *Journal) setTail(segment, offset uint32) { j.tail.Store(uint64(segment)
 
 // TornTail says what Open cut off behind the last whole group; nil if there was nothing.
 func (j *Journal) TornTail() *journal.CorruptError { return j.torn }
+
+// Repaired says whether Repair has ever cut something out of the journal, and what it cut is still kept: records may be
+// missing.
+func (j *Journal) Repaired() bool { return j.repaired }
 
 // Stats may be called at any time. While the journal is full for want of a spare segment, each call has another attempt
 // made to prepare one, so that an owner who only watches Full sees it end.
