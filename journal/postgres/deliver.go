@@ -200,10 +200,14 @@ func present(data []byte) []byte {
 //
 // Claims are only ever added to the newest table, and no statement for a newer segment begins before the last one for an
 // older segment has committed: so the older tables are all that known must look at in one snapshot.
+//
+// A prepared statement is planned while its tables are small, and the plan kept while they grow: LATERAL and LIMIT leave
+// the planner nothing but the index.
 func deliverSQL(open int32, claims []int32) string {
 	known := make([]string, len(claims))
 	for i, n := range claims {
-		known[i] = "SELECT i.ord, c.task, c.segment FROM input i JOIN " + claimsTable(n) + " c ON c.claim = i.claim"
+		known[i] = "SELECT i.ord, c.task FROM input i CROSS JOIN LATERAL (SELECT task FROM " + claimsTable(n) +
+			" WHERE claim = i.claim LIMIT 1) c"
 	}
 	return fmt.Sprintf(`
 WITH input AS (
