@@ -28,13 +28,13 @@ test: test-needs ## install what the tests need, and run all of them with the ra
 # server of its own.
 test-needs:
 	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null && \
-		ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+		command -v promtool >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.conf ] || \
 		{ mkdir -p /etc/postgresql-common && \
 		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }; } && apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
-		strace chromium fonts-dejavu-core util-linux postgresql-15 >/dev/null; } || \
-		echo 'strace, chromium, prlimit or PostgreSQL is not here and cannot be installed: some tests will be skipped'
+		strace chromium fonts-dejavu-core util-linux prometheus postgresql-15 >/dev/null; } || \
+		echo 'strace, chromium, prlimit, promtool or PostgreSQL is not here and cannot be installed: some tests will be skipped'
 
 check: check-generate check-format check-modules check-proto check-api check-lint ## everything that is not a test: drift, format, modules, proto, OpenAPI, lint
 	go vet ./...

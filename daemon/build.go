@@ -19,6 +19,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
 	"github.com/hooktroupe/hooktroupe/http/ingress/health"
+	"github.com/hooktroupe/hooktroupe/http/problem"
 	"github.com/hooktroupe/hooktroupe/journal/wal"
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/sources"
@@ -50,6 +51,8 @@ func (d *daemon) sources() ([]ingress.Entry, error) {
 		if err != nil {
 			return nil, err
 		}
+		d.metrics.Tasks.Accepted.With(name) // counters begin at zero, not with their first step
+		d.metrics.Ingress.Rejected.With(name, problem.BadSignature.Reason())
 		entries = append(entries, ingress.Entry{
 			Name: name, Source: built, MaxBodyBytes: int(s.MaxBodyBytes), Aliases: s.Aliases,
 			Allow: allow, Rate: float64(s.Rate), Burst: s.Burst,

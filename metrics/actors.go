@@ -16,7 +16,7 @@ func newActors(d *declarer) Actors {
 	return Actors{
 		MailboxDepth: d.gauges("actor_mailbox_depth", "Messages that wait for an actor.", "actor"),
 		Restarts: d.counters("actor_restarts_total",
-			"Actors that a supervisor restarted after a panic, by kind.", "actor"),
+			"Actors that a supervisor restarted after a panic, by kind.", "actor").from("attempt", "handler"),
 		Undelivered: d.counter("actor_undelivered_total",
 			"Messages to actors that were not there any more."),
 	}

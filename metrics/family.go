@@ -40,6 +40,15 @@ func (f Family[M]) With(values ...string) M {
 	return f.remember(key, len(values))
 }
 
+// from makes members for the values of a family's only label, so that each is scraped as zero before it is first used: the
+// first step of a counter that appears with it is none to whoever computes rates.
+func (f Family[M]) from(values ...string) Family[M] {
+	for _, value := range values {
+		f.With(value)
+	}
+	return f
+}
+
 // remember resolves a combination for the first time. When two goroutines race, both get the same member, for the
 // registry owns it.
 func (f Family[M]) remember(key labels, n int) M {

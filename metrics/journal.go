@@ -56,7 +56,8 @@ func newJournal(d *declarer) Journal {
 		SyncSeconds: d.histogram("journal_sync_seconds", "Time of one sync of the journal.", fastBuckets()),
 		GroupRecords: d.histogram("journal_group_records",
 			"Records in one appended group.", prometheus.ExponentialBuckets(1, 2, 13)),
-		Errors: d.counters("journal_errors_total", "Journal operations that failed.", "operation"),
+		Errors: d.counters("journal_errors_total", "Journal operations that failed.", "operation").
+			from("append", "sync", "read", "compact"),
 		SnapshotSeconds: d.histogram("journal_snapshot_seconds",
 			"Time to write one snapshot.", slowBuckets()),
 		SnapshotErrors: d.counter("journal_snapshot_errors_total",

@@ -49,7 +49,8 @@ func newTasks(d *declarer) Tasks {
 			"Time from the call of a handler to its return.", slowBuckets(), "handler"),
 		QueueSeconds: d.histogram("tasks_queue_seconds",
 			"Time from the acceptance of a delivery to its first attempt.", slowBuckets()),
-		Finished: d.counters("tasks_finished_total", "Tasks that became final, by status.", "status"),
+		Finished: d.counters("tasks_finished_total", "Tasks that became final, by status.", "status").
+			from("completed", "failed", "cancelled", "superseded"),
 		AbandonedRunning: d.gauge("tasks_abandoned_running",
 			"Handlers that ignored their deadline and still run."),
 		Crashes: d.counter("tasks_crashes_total", "Attempts that ended in a panic."),

@@ -14,6 +14,6 @@ func newTraces(d *declarer) Traces {
 	return Traces{
 		Exported: d.counter("traces_exported_spans_total", "Spans that the collector took."),
 		Dropped: d.counters("traces_dropped_spans_total",
-			"Spans that the collector never got, by reason.", "reason"),
+			"Spans that the collector never got, by reason.", "reason").from("queue_full", "export_failed"),
 	}
 }
