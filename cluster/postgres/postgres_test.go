@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // migrated is a database of so many shards, and its journals' store.
-func migrated(t *testing.T, shards int) (string, *journal.Store) {
+func migrated(t testing.TB, shards int) (string, *journal.Store) {
 	t.Helper()
 	url := pgtest.Database(t)
 	c := journal.Config{URL: url, Shards: shards, Timeout: time.Minute, MaxConns: 2}
@@ -31,7 +31,7 @@ func migrated(t *testing.T, shards int) (string, *journal.Store) {
 }
 
 // open is a store with a patience that a loaded machine needs.
-func open(t *testing.T, url string) *postgres.Store {
+func open(t testing.TB, url string) *postgres.Store {
 	t.Helper()
 	s, err := postgres.Open(t.Context(), postgres.Config{URL: url, Timeout: time.Minute})
 	if err != nil {
