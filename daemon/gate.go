@@ -64,8 +64,8 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 	query := actors.Query{
 		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Words: q.Text, Limit: q.Limit,
 	}
-	if q.Handler != "" {
-		if query.Routes = g.routing.to(q.Handler); len(query.Routes) == 0 {
+	if names, narrowed := g.routing.assignments(q.Route, q.Handler); narrowed {
+		if query.Route, query.Routes = "", names; len(names) == 0 {
 			return nil, "", nil // nothing leads there
 		}
 	}

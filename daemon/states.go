@@ -11,15 +11,19 @@ import (
 	"github.com/hooktroupe/hooktroupe/schedule"
 )
 
-// to lists the assignments of all routes to a handler.
-func (r *routing) to(handler string) []string {
-	var names []string
-	for _, shown := range r.shown {
-		if slices.Contains(shown.Handlers, handler) {
-			names = append(names, route.Name(shown.Name, handler, len(shown.Handlers)))
+// assignments lists those of a route, to a handler, or both: a route to several handlers has one for each, and each has a name
+// of its own. Either may be empty. narrowed is false where the route's name says it all: it has one, or is not configured, as
+// that of tasks that came before a change.
+func (r *routing) assignments(name, handler string) (names []string, narrowed bool) {
+	for _, shown := range r.Routes() {
+		for _, to := range shown.Handlers {
+			made := route.Name(shown.Name, to, len(shown.Handlers))
+			if (name == "" || name == shown.Name || name == made) && (handler == "" || handler == to) {
+				names = append(names, made)
+			}
 		}
 	}
-	return names
+	return names, handler != "" || name != "" && len(names) > 1
 }
 
 // Routes is status.Routes: the configured routes, and how they stand.
