@@ -47,7 +47,7 @@ export function tree(value, key, depth = 0) {
   const entries = Array.isArray(value) ? value.map((v, i) => [i, v]) : Object.entries(value);
   const what = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
   if (entries.length === 0) return h('li', {}, name, what);
-  const details = h('details', { open: depth < 1 }, h('summary', {}, name, what));
+  const details = h('details', { open: depth < 1 || (depth < 2 && entries.length <= 8) }, h('summary', {}, name, what));
   const fill = () => {
     if (details.open && details.childElementCount === 1) {
       details.append(h('ul', {}, entries.slice(0, mostEntries).map(([k, v]) => tree(v, k, depth + 1)),
