@@ -23,7 +23,7 @@ type judge struct {
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 // reservedPaths begin what the daemon itself serves.
-var reservedPaths = []string{"/api", "/webhooks", "/ui", "/metrics", "/healthz", "/readyz"}
+var reservedPaths = []string{"/api", "/webhooks", "/ui", "/metrics", "/debug", "/healthz", "/readyz"}
 
 func (j *judge) run() {
 	c := j.config

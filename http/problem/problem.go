@@ -58,6 +58,7 @@ const (
 	LaneConflict           // nothing waits in the lane
 	ReplayNotFound         // no replay of that ID
 	ReplayConflict         // the replay has ended, or too many run
+	ProfileRuns            // one profile is taken at a time
 	kinds                  // how many
 )
 
@@ -105,6 +106,7 @@ var table = [kinds]definition{
 	LaneConflict:      {409, "lane-conflict", "lane_conflict", "Nothing waits under that ordering key"},
 	ReplayNotFound:    {404, "replay-not-found", "replay_not_found", "There is no such replay"},
 	ReplayConflict:    {409, "replay-conflict", "replay_conflict", "Replays are not in a state for that"},
+	ProfileRuns:       {409, "profile-runs", "profile_runs", "Another profile is being taken"},
 }
 
 // define returns the row of a kind; what is no kind is a mistake of ours.

@@ -19,7 +19,7 @@ var published = map[string]int{
 	"backlog-full": 503, "storage-full": 507, "storage-budget": 503, "storage-failed": 503, "draining": 503, "delivery-too-large": 413,
 	"no-answer": 503, "internal": 500, "unauthorized": 401, "forbidden": 403, "bad-parameter": 400,
 	"task-not-found": 404, "task-conflict": 409, "lane-not-found": 404, "lane-conflict": 409, "replay-not-found": 404, "replay-conflict": 409,
-	"unavailable": 503, "address-refused": 403, "rate-exceeded": 503, "scope-too-small": 403, "too-many-guesses": 429,
+	"unavailable": 503, "address-refused": 403, "rate-exceeded": 503, "scope-too-small": 403, "too-many-guesses": 429, "profile-runs": 409,
 }
 
 func TestTableIsWhatWasPublished(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/problem"
 )
 
-// scope is what an endpoint takes: nothing for probes, reading for questions, more for what changes something and for who
-// changed what.
+// scope is what an endpoint takes: nothing for probes, reading for questions, more for what changes something, for who
+// changed what, and for what the process is at.
 func (e endpoint) scope(command bool) auth.Scope {
 	switch {
 	case e == liveness || e == readiness:
 		return auth.None
-	case e == auditTrail:
+	case e == auditTrail, e == profiling:
 		return auth.Admin
 	case command:
 		return auth.Operate

@@ -42,6 +42,7 @@ const (
 	deadLetters           // GET /api/v1/dead_letters
 	changes               // GET /api/v1/stream
 	auditTrail            // GET /api/v1/audit
+	profiling             // GET /debug/pprof and /debug/pprof/{profile}
 )
 
 const (
@@ -61,6 +62,8 @@ const (
 	deadPath      = "/api/v1/dead_letters"
 	streamPath    = "/api/v1/stream"
 	auditPath     = "/api/v1/audit"
+	profilesPath  = "/debug/pprof"
+	profilePrefix = profilesPath + "/"
 )
 
 // fixed are the endpoints whose paths name nothing.
@@ -68,11 +71,13 @@ var fixed = map[string]endpoint{
 	healthPath: liveness, readyPath: readiness, metricsPath: scrape, contractPath: contract, manyTasksPath: manyTasks,
 	tasksPath: pageOfTasks, deadPath: deadLetters, lanesPath: manyLanes, replaysPath: manyReplays, sourcesPath: manySources,
 	overviewPath: overview, routesPath: manyRoutes, handlersPath: manyHandlers, streamPath: changes, auditPath: auditTrail,
+	profilesPath: profiling,
 }
 
 // Owns says whether a decoded path is the status API's, be there something or not.
 func Owns(path []byte) bool {
-	return Probe(path) || string(path) == metricsPath || strings.HasPrefix(string(path), "/api/")
+	return Probe(path) || string(path) == metricsPath || strings.HasPrefix(string(path), "/api/") ||
+		string(path) == profilesPath || strings.HasPrefix(string(path), profilePrefix)
 }
 
 // Probe says whether a path is one that load balancers and supervisors ask: it tells nothing worth a token.
@@ -83,6 +88,9 @@ func Probe(path []byte) bool { return string(path) == healthPath || string(path)
 func route(path string) (e endpoint, name string) {
 	if e, known := fixed[path]; known {
 		return e, ""
+	}
+	if name, is := strings.CutPrefix(path, profilePrefix); is {
+		return profiling, name
 	}
 	for prefix, actions := range map[string]map[string]endpoint{
 		answer.StatusPath: {"": oneTask},
@@ -108,7 +116,7 @@ func (e endpoint) methods() []string {
 	switch e {
 	case cancelTask, retryTask, moveTask, pauseLane, resumeLane, skipLane, cancelReplay:
 		return []string{fasthttp.MethodPost}
-	case changes:
+	case changes, profiling:
 		return []string{fasthttp.MethodGet}
 	case manyReplays:
 		return []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost}

@@ -143,7 +143,11 @@ func (h *Handler) Handle(ctx *fasthttp.RequestCtx) {
 	if !allow(ctx, endpoint) {
 		return
 	}
-	if permit(ctx, endpoint) {
+	switch {
+	case !permit(ctx, endpoint):
+	case endpoint == profiling:
+		h.profile(ctx, id)
+	default:
 		h.answer(ctx, endpoint, id)
 	}
 	if ctx.IsPost() && !onlyAsked(ctx, endpoint) {
