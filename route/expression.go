@@ -190,9 +190,19 @@ func (e *expression) run(f *facts) (any, error) {
 	result, err := machine.Run(e.program, env)
 	var at *file.Error
 	if errors.As(err, &at) {
-		err = errors.New(at.Message) // without the snippet, which holds no news
+		failed := &failure{error: errors.New(at.Message)} // without the snippet, which holds no news
+		if at.Line > 0 {
+			failed.column = at.Column + 1
+		}
+		err = failed
 	}
 	return result, err
+}
+
+// failure is why an expression failed on a delivery; column is where in it, from 1, or 0.
+type failure struct {
+	error
+	column int
 }
 
 // bounded returns what a loop may go through, and fails where that would take too long.

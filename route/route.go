@@ -82,6 +82,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// failed says where an expression failed on a delivery.
+func (r *compiled) failed(field string, err error) *Error {
+	e := &Error{Route: r.Name, Field: field, Err: err}
+	var at *failure
+	if errors.As(err, &at) {
+		e.Column, e.Err = at.column, at.error
+	}
+	return e
+}
+
 // Table is a list of routes, compiled. It is safe for concurrent use.
 type Table struct{ routes []compiled }
 
@@ -234,7 +244,7 @@ func (r *compiled) judge(f *facts) (v verdict) {
 	if r.filter != nil {
 		result, err := r.filter.run(f)
 		if err != nil {
-			v.filter, v.err = false, &Error{Route: r.Name, Field: "filter", Err: err}
+			v.filter, v.err = false, r.failed("filter", err)
 			return v
 		}
 		if v.filter = result == true; !v.filter {
@@ -248,7 +258,7 @@ func (r *compiled) judge(f *facts) (v verdict) {
 			v.key, err = keyText(result)
 		}
 		if err != nil {
-			v.err = &Error{Route: r.Name, Field: "key", Err: err}
+			v.err = r.failed("key", err)
 			return v
 		}
 	}

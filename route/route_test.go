@@ -226,6 +226,9 @@ func TestAnExpressionThatFailsDoesNotMatch(t *testing.T) {
 	if len(assignments) != 1 || assignments[0].Route != "b" || len(errs) != 1 || !errors.As(errs[0], &e) || e.Route != "a" {
 		t.Fatalf("%v, %v", assignments, errs)
 	}
+	if want := "route a: filter: column 16: invalid operation: int > string"; e.Error() != want {
+		t.Errorf("%q, want %q", e, want)
+	}
 	if steps := routes.Explain(opened()); !strings.Contains(steps[0].Why, "expression failed") {
 		t.Errorf("why: %q", steps[0].Why)
 	}
