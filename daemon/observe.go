@@ -27,15 +27,20 @@ type Recovery struct {
 	Bytes, Total int64
 }
 
-// progress returns what recovery calls, and what /readyz shows of it.
+// progress returns what recovery calls, and what /readyz shows of it. Once the snapshot has been read, the total is what the
+// records from there to the end take.
 func (d *daemon) progress(s *storage, total int64) actors.Progress {
-	segments := max(int64(s.journal.Stats().Segments), 1)
-	first := uint32(0)
+	segment := total / max(int64(s.journal.Stats().Segments), 1)
+	first, end := uint32(0), s.journal.End()
 	return func(done int, at journal.Position) {
-		if first == 0 {
-			first = at.Segment
+		read := int64(0)
+		if at.Segment != 0 {
+			if first == 0 {
+				first = at.Segment
+				total = int64(end.Segment-first)*segment + int64(end.Offset)
+			}
+			read = int64(at.Segment-first)*segment + int64(at.Offset)
 		}
-		read := int64(at.Segment-first)*(total/segments) + int64(at.Offset)
 		d.readiness.explain("recovering", map[string]any{"done": done, "bytes": read, "total_bytes": total})
 		if d.options.Progress != nil {
 			d.options.Progress(Recovery{Done: done, Bytes: read, Total: total})

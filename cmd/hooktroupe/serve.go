@@ -70,13 +70,15 @@ func serve(c *cobra.Command, t *terminal) error {
 		log.Warn(warning)
 	}
 	go heap.Pace(c.Context()) // ends with the process
+	recovering, recovered := progress(t, log)
 	return daemon.Run(c.Context(), cfg, daemon.Options{
 		Reload: reloads(c.Context(), func() (*config.Config, error) {
 			next, _, _, err := load(c.Flags(), t.environ)
 			return next, err
 		}, log),
-		Logger: log, Version: version, Revision: revision, Progress: progress(t, log),
+		Logger: log, Version: version, Revision: revision, Progress: recovering,
 		Ready: func(info daemon.Info) {
+			recovered()
 			if demo {
 				introduce(t, info, cfg)
 			}
@@ -158,20 +160,26 @@ func introduce(t *terminal, info daemon.Info, cfg *config.Config) {
 `, info.URL, cfg.DataDir, filepath.Join(cfg.DataDir, config.DemoSecretFile), self, info.URL)
 }
 
-// progress shows how far recovery is: a bar on a terminal, a line in the log elsewhere.
-func progress(t *terminal, log *logrus.Logger) func(daemon.Recovery) {
+// progress shows how far recovery is: a bar on a terminal, until done is called, a line in the log elsewhere.
+func progress(t *terminal, log *logrus.Logger) (show func(daemon.Recovery), done func()) {
 	var bar *progressbar.ProgressBar
 	calls := 0
-	return func(r daemon.Recovery) {
+	show = func(r daemon.Recovery) {
 		calls++
 		switch {
 		case isTerminal(t.err):
 			if bar == nil {
 				bar = newBar(t, int(r.Total), "recovering")
 			}
+			bar.ChangeMax64(r.Total) // it is less once the snapshot has been read
 			_ = bar.Set64(min(r.Bytes, r.Total))
 		case calls%50 == 0:
 			log.WithField("records", r.Done).WithField("bytes", r.Bytes).Info("recovering")
+		}
+	}
+	return show, func() {
+		if bar != nil {
+			_ = bar.Finish()
 		}
 	}
 }
