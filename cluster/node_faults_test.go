@@ -173,6 +173,9 @@ func TestStopInAnyOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !errors.Is(idle.Ready(), cluster.ErrUnavailable) {
+			t.Errorf("ready before it has joined: %v", idle.Ready())
+		}
 		s.stop(idle)
 		idle.Start()
 		if !errors.Is(idle.Ready(), cluster.ErrLeaving) {
