@@ -9,23 +9,23 @@ import "time"
 // Config is everything an operator can set. The keys of the seed stand at the top level under their own names, in any
 // letter case; the rest is nested, in lower case.
 type Config struct {
-	NumWorkers          int      `koanf:"num_workers" doc:"How many attempts run at once, 1 to 10000."`
+	NumWorkers          int      `koanf:"num_workers" reload:"restart" doc:"How many attempts run at once, 1 to 10000."`
 	MaxRetryAttempts    int      `koanf:"max_retry_attempts" doc:"Attempts of a task before it stays failed, 1 to 65535."`
 	CleanupAge          Duration `koanf:"cleanup_age" doc:"How long a finished task is remembered, dead letters included."`
-	EnablePersistence   bool     `koanf:"enable_persistence" doc:"Whether anything is kept on disk."`
-	PersistenceFile     string   `koanf:"persistence_file" doc:"The task file; below data_dir when relative and data_dir is set."`
+	EnablePersistence   bool     `koanf:"enable_persistence" reload:"restart" doc:"Whether anything is kept on disk."`
+	PersistenceFile     string   `koanf:"persistence_file" reload:"restart" doc:"The task file; below data_dir when relative and data_dir is set."`
 	PersistenceInterval Duration `koanf:"persistence_interval" doc:"The time between snapshots."`
 	MaxTasks            int      `koanf:"max_tasks" doc:"How many finished tasks are remembered; dead letters do not count."`
 	DetailedLogging     bool     `koanf:"detailed_logging" doc:"Logs at level debug."`
 
-	DataDir         string   `koanf:"data_dir" doc:"The folder of journal, snapshot and task file."`
+	DataDir         string   `koanf:"data_dir" reload:"restart" doc:"The folder of journal, snapshot and task file."`
 	ShutdownTimeout Duration `koanf:"shutdown_timeout" doc:"How long running attempts may take to end on SIGTERM."`
 	Log             Log      `koanf:"log"`
 	HTTP            HTTP     `koanf:"http"`
 	Tasks           Tasks    `koanf:"tasks"`
 	Journal         Journal  `koanf:"journal"`
 	Remote          Remote   `koanf:"remote"`
-	Tracing         Tracing  `koanf:"tracing"`
+	Tracing         Tracing  `koanf:"tracing" reload:"restart"`
 
 	Sources  map[string]Source  `koanf:"sources"`
 	Handlers map[string]Handler `koanf:"handlers"`
@@ -35,30 +35,30 @@ type Config struct {
 // Log says what is logged, and how. Logs go to standard error.
 type Log struct {
 	Level  string `koanf:"level" doc:"debug, info, warn or error."`
-	Format string `koanf:"format" doc:"json, text, or auto: text on a terminal, else json."`
+	Format string `koanf:"format" reload:"restart" doc:"json, text, or auto: text on a terminal, else json."`
 }
 
 // HTTP bounds the listeners.
 type HTTP struct {
-	Listen              string              `koanf:"listen" doc:"host:port for deliveries and, without admin_listen, for everything else."`
-	AdminListen         string              `koanf:"admin_listen" doc:"host:port for the status API, probes and metrics."`
+	Listen              string              `koanf:"listen" reload:"restart" doc:"host:port for deliveries and, without admin_listen, for everything else."`
+	AdminListen         string              `koanf:"admin_listen" reload:"restart" doc:"host:port for the status API, probes and metrics."`
 	AdminTokens         []string            `koanf:"admin_tokens" doc:"References to bearer tokens for the status API and metrics."`
 	Tokens              []Token             `koanf:"tokens" doc:"Bearer tokens that are kept as hashes, each with its scope, as hooktroupe token prints them: {name, hash, scope}."`
 	ClientCertificates  []ClientCertificate `koanf:"client_certificates" doc:"Certificates of tls.client_ca that open the status API like tokens: {name, subject, scope}."`
 	AllowedHosts        []string            `koanf:"allowed_hosts" doc:"Host names that requests to the API may use beside loopback ones."`
-	ClientAddress       string              `koanf:"client_address" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
-	TrustedProxies      []string            `koanf:"trusted_proxies" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
-	TLS                 TLS                 `koanf:"tls"`
+	ClientAddress       string              `koanf:"client_address" reload:"restart" doc:"How trusted_proxies name the client: forwarded, x-forwarded-for or proxy-protocol; none: the peer is the client."`
+	TrustedProxies      []string            `koanf:"trusted_proxies" reload:"restart" doc:"Addresses or networks of the proxies that are believed; goes with client_address."`
+	TLS                 TLS                 `koanf:"tls" reload:"restart"`
 	MaxBodyBytes        Bytes               `koanf:"max_body_bytes" doc:"Largest body of one delivery, at most 60MiB."`
-	MaxHeaderBytes      Bytes               `koanf:"max_header_bytes" doc:"Largest header block, 4KiB to 1MiB."`
-	MaxConnections      int                 `koanf:"max_connections" doc:"Open connections of one listener."`
-	MaxConnectionsPerIP int                 `koanf:"max_connections_per_ip" doc:"Open connections of one peer's address; loopback and trusted_proxies have no bound."`
+	MaxHeaderBytes      Bytes               `koanf:"max_header_bytes" reload:"restart" doc:"Largest header block, 4KiB to 1MiB."`
+	MaxConnections      int                 `koanf:"max_connections" reload:"restart" doc:"Open connections of one listener."`
+	MaxConnectionsPerIP int                 `koanf:"max_connections_per_ip" reload:"restart" doc:"Open connections of one peer's address; loopback and trusted_proxies have no bound."`
 	MaxInflightRequests int                 `koanf:"max_inflight_requests" doc:"Deliveries that are read or wait for their answer."`
 	MaxInflightBytes    Bytes               `koanf:"max_inflight_bytes" doc:"Memory of their bodies together."`
-	ReadTimeout         Duration            `koanf:"read_timeout" doc:"Longest arrival of one request."`
-	WriteTimeout        Duration            `koanf:"write_timeout" doc:"Longest sending of one response."`
-	IdleTimeout         Duration            `koanf:"idle_timeout" doc:"Longest wait for the next request of a connection."`
-	DrainDelay          Duration            `koanf:"drain_delay" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
+	ReadTimeout         Duration            `koanf:"read_timeout" reload:"restart" doc:"Longest arrival of one request."`
+	WriteTimeout        Duration            `koanf:"write_timeout" reload:"restart" doc:"Longest sending of one response."`
+	IdleTimeout         Duration            `koanf:"idle_timeout" reload:"restart" doc:"Longest wait for the next request of a connection."`
+	DrainDelay          Duration            `koanf:"drain_delay" reload:"restart" doc:"How long deliveries are taken after /readyz said no, on SIGTERM."`
 }
 
 // Token is a bearer token of which only the hash is known.
@@ -95,17 +95,17 @@ type Tasks struct {
 
 // Journal bounds the journal on disk.
 type Journal struct {
-	SegmentBytes Bytes   `koanf:"segment_bytes" doc:"Size of one segment file."`
-	MaxBytes     Bytes   `koanf:"max_bytes" doc:"Budget of disk; 0 for no bound but the disk's."`
-	HighWater    float64 `koanf:"high_water" doc:"Part of max_bytes beyond which deliveries are refused with 503."`
+	SegmentBytes Bytes   `koanf:"segment_bytes" reload:"restart" doc:"Size of one segment file."`
+	MaxBytes     Bytes   `koanf:"max_bytes" reload:"restart" doc:"Budget of disk; 0 for no bound but the disk's."`
+	HighWater    float64 `koanf:"high_water" reload:"restart" doc:"Part of max_bytes beyond which deliveries are refused with 503."`
 }
 
 // Remote is where handlers in other processes register, for handlers of type remote.
 type Remote struct {
-	Listen    string    `koanf:"listen" doc:"host:port at which handlers of other processes and hosts register; empty for none."`
-	Advertise string    `koanf:"advertise" doc:"host:port under which they call back; listen when empty."`
-	TLS       RemoteTLS `koanf:"tls"`
-	Insecure  bool      `koanf:"insecure" doc:"Waives TLS, where every address is a loopback one."`
+	Listen    string    `koanf:"listen" reload:"restart" doc:"host:port at which handlers of other processes and hosts register; empty for none."`
+	Advertise string    `koanf:"advertise" reload:"restart" doc:"host:port under which they call back; listen when empty."`
+	TLS       RemoteTLS `koanf:"tls" reload:"restart"`
+	Insecure  bool      `koanf:"insecure" reload:"restart" doc:"Waives TLS, where every address is a loopback one."`
 }
 
 // RemoteTLS names the files of the daemon's identity towards remote handlers.

@@ -125,6 +125,9 @@ func (j *judge) oneOf(path, value string, allowed ...string) {
 
 // secret resolves a reference; a problem stands in for one that leads nowhere.
 func (j *judge) secret(path, reference string) string {
+	if file, is := strings.CutPrefix(reference, "file:"); is && !slices.Contains(j.walker.files, file) {
+		j.walker.files = append(j.walker.files, file)
+	}
 	value, literal, err := Resolve(reference, j.environ)
 	if err != nil {
 		j.bad(path, "%v", err)

@@ -14,6 +14,7 @@ import (
 type walker struct {
 	file     string
 	lines    map[string]int
+	files    []string // that were read, or should have been
 	problems Problems
 }
 

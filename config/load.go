@@ -48,12 +48,27 @@ type Options struct {
 
 // Load reads, joins and judges. The warnings are for the log. An error is Problems, or that the file cannot be read.
 func Load(o Options) (*Config, []string, error) {
+	cfg, warnings, _, err := LoadWatched(o)
+	return cfg, warnings, err
+}
+
+// LoadWatched is Load, and names the files that were read or should have been, that of the configuration and those of its
+// secrets: when one of them changes, the configuration does. They are named after an error as well.
+func LoadWatched(o Options) (cfg *Config, warnings, files []string, err error) {
+	w := &walker{file: o.File, lines: make(map[string]int)}
+	if o.File != "" {
+		w.files = append(w.files, o.File)
+	}
+	cfg, warnings, err = load(o, w)
+	return cfg, warnings, w.files, err
+}
+
+func load(o Options, w *walker) (*Config, []string, error) {
 	cfg := o.Base
 	if cfg == nil {
 		cfg = Default()
 	}
 	k := koanf.New(delimiter)
-	w := &walker{file: o.File, lines: make(map[string]int)}
 	if o.File != "" {
 		if err := loadFile(k, w, o.File); err != nil {
 			return nil, nil, err

@@ -66,7 +66,11 @@ func rows(out *strings.Builder, path string, v reflect.Value) {
 		case value.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
 			rows(out, key+"[].", reflect.New(field.Type.Elem()).Elem())
 		default:
-			fmt.Fprintf(out, "| `%s` | %s | %s |\n", key, defaultOf(value), field.Tag.Get("doc"))
+			restart := ""
+			if field.Tag.Get("reload") == "restart" {
+				restart = " *restart*"
+			}
+			fmt.Fprintf(out, "| `%s` | %s | %s%s |\n", key, defaultOf(value), field.Tag.Get("doc"), restart)
 		}
 	}
 }

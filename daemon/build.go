@@ -61,8 +61,8 @@ func (d *daemon) sources() ([]ingress.Entry, error) {
 	return entries, nil
 }
 
-// health watches how the senders of these sources are answered.
-func (d *daemon) health(entries []ingress.Entry) *health.Board {
+// watched are these sources as the board of health knows them.
+func (d *daemon) watched(entries []ingress.Entry) []health.Source {
 	watched := make([]health.Source, 0, len(entries))
 	for _, e := range entries {
 		watched = append(watched, health.Source{
@@ -71,7 +71,7 @@ func (d *daemon) health(entries []ingress.Entry) *health.Board {
 			Patience: source.PatienceOf(e.Source),
 		})
 	}
-	return health.New(watched, health.Dependencies{Clock: d.clock, Metrics: d.metrics, Log: d.log})
+	return watched
 }
 
 func sourceConfig(name string, s config.Source) source.Config {
@@ -92,34 +92,40 @@ func sourceConfig(name string, s config.Source) source.Config {
 	return c
 }
 
-func (d *daemon) handler(h config.Handler) (handler.Handler, error) {
+func (d *daemon) handler(h config.Handler) (built handler.Handler, closes func(), err error) {
+	closes = func() {}
 	switch h.Type {
 	case "log":
-		return logger.New(d.log), nil
+		return logger.New(d.log), closes, nil
 	case "forward":
-		return d.forward(h)
+		sink, err := d.forward(h)
+		if err != nil {
+			return nil, nil, err
+		}
+		return sink, sink.Close, nil
 	case "remote":
 		if err := d.remoteHub(); err != nil {
-			return nil, fmt.Errorf("remote: %w", err)
+			return nil, nil, fmt.Errorf("remote: %w", err)
 		}
-		return d.hub.Handler(h.Kind), nil
+		return d.hub.Handler(h.Kind), closes, nil
 	case "exec":
 		inputs, err := newInputs(h)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return exec.New(exec.Config{
+		built, err = exec.New(exec.Config{
 			Command: h.Command, Dir: h.Dir, Env: h.Env, Set: h.Set, KillGrace: time.Duration(h.KillGrace),
 			MaxOutputBytes: int(h.MaxOutputBytes), DiscardCodes: h.DiscardCodes,
 			MaxMemoryBytes: int64(h.MaxMemory), MaxCPU: time.Duration(h.MaxCPU),
 			Variables: inputs.names, Inputs: inputs.of,
 		})
+		return built, closes, err
 	default:
-		return nil, fmt.Errorf("type: %q is none of log, forward, exec, remote", h.Type)
+		return nil, nil, fmt.Errorf("type: %q is none of log, forward, exec, remote", h.Type)
 	}
 }
 
-func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
+func (d *daemon) forward(h config.Handler) (*forward.Handler, error) {
 	c := forward.Config{
 		URL: h.URL, Timeout: time.Duration(h.Timeout), Headers: h.Headers, PassHeaders: h.PassHeaders,
 		CAFile: h.CA, CertFile: h.Cert, KeyFile: h.Key, MaxResponseBytes: int(h.MaxResponseBytes),
@@ -150,12 +156,7 @@ func (d *daemon) forward(h config.Handler) (handler.Handler, error) {
 		}
 		options = append(options, forward.WithSigner(signer))
 	}
-	built, err := forward.New(c, options...)
-	if err != nil {
-		return nil, err
-	}
-	d.cleanup.push("forward", func() error { built.Close(); return nil })
-	return built, nil
+	return forward.New(c, options...)
 }
 
 // signAs is forward.Signer: it signs as the sender of a source does.

@@ -17,7 +17,10 @@ func Check(cfg *config.Config) error {
 	log := logrus.New()
 	log.SetLevel(logrus.PanicLevel)
 	d := &daemon{config: cfg, options: Options{Logger: log}, clock: clock.Real{}, log: log, metrics: metrics.New()}
-	_, handlersErr := d.routing()
+	routing, handlersErr := d.routing(nil)
+	if handlersErr == nil {
+		routing.close(nil)
+	}
 	entries, sourcesErr := d.sources()
 	c := d.httpConfig()
 	httpErr := c.Validate()

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sirupsen/logrus"
 
@@ -21,6 +22,16 @@ type step struct {
 
 func (c *cleanup) push(name string, undo func() error) {
 	c.steps = append(c.steps, step{name: name, undo: undo})
+}
+
+// pushBelow is push for what others need that were there before it: it is undone after the step of that name, if there
+// is one.
+func (c *cleanup) pushBelow(above, name string, undo func() error) {
+	at := slices.IndexFunc(c.steps, func(s step) bool { return s.name == above })
+	if at < 0 {
+		at = len(c.steps)
+	}
+	c.steps = slices.Insert(c.steps, at, step{name: name, undo: undo})
 }
 
 // run undoes everything, whatever fails on the way, and returns all errors.

@@ -26,6 +26,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/dashboard"
 	"github.com/hooktroupe/hooktroupe/http/history"
 	"github.com/hooktroupe/hooktroupe/http/ingress"
+	"github.com/hooktroupe/hooktroupe/http/ingress/health"
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
@@ -44,8 +45,8 @@ type Options struct {
 	Version, Revision string
 	// Bindings are handlers of an embedding program, beside those of the configuration.
 	Bindings []Binding
-	// Reload brings configurations whose sources are to be taken over while the daemon runs; nil for none.
-	Reload <-chan *config.Config
+	// Reload brings configurations that are to be taken over while the daemon runs; nil for none.
+	Reload <-chan Reload
 	// Ready is called once, when the first delivery may come; nil for nobody.
 	Ready func(Info)
 	// Progress is called now and then while the state is recovered; nil for nobody.
@@ -77,6 +78,7 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 		readiness: newReadiness(),
 	}
 	d.metrics.SetBuild(opts.Version, opts.Revision)
+	d.metrics.Config.LastReloadSuccess.Set(float64(d.clock.Now().Unix()))
 	err := d.start(ctx)
 	if err == nil {
 		err = d.wait(ctx)
@@ -96,10 +98,12 @@ type daemon struct {
 	tracer    *tracing.Tracer // nil where nothing is traced
 	changes   *stream.Feed
 	ingress   *ingress.Ingress
+	board     *health.Board
 	server    *hthttp.Server
 	troupe    *actors.Troupe
 	journal   atomic.Pointer[journal.Journal] // nil until it is open
 	hub       *hub.Hub                        // of remote handlers; nil without any
+	pinned    []string                        // keys of the last configuration that hold from the next start on
 	cleanup   cleanup
 }
 
@@ -107,11 +111,13 @@ func (d *daemon) start(ctx context.Context) error {
 	if err := d.trace(ctx); err != nil {
 		return err
 	}
-	routing, err := d.routing()
+	routing, err := d.routing(nil)
 	if err != nil {
 		return err
 	}
-	d.gate, d.changes = &gate{routing: routing}, stream.New(0, d.clock.Now())
+	d.gate, d.changes = &gate{}, stream.New(0, d.clock.Now())
+	d.gate.routing.Store(routing)
+	d.cleanup.push("handlers", func() error { d.gate.routing.Load().close(nil); return nil })
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
@@ -176,13 +182,13 @@ func (d *daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	board := d.health(entries)
+	board := health.New(d.watched(entries), health.Dependencies{Clock: d.clock, Metrics: d.metrics, Log: d.log})
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d.gate, Observer: board, Router: d.gate.routing.assign, Tracer: d.tracer,
+		Acceptor: d.gate, Observer: board, Router: d.gate.routing.Load().assign, Tracer: d.tracer,
 		Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
-	d.ingress = in
+	d.ingress, d.board = in, board
 	page, err := dashboard.New()
 	if err != nil {
 		return err
@@ -245,8 +251,8 @@ func (d *daemon) wait(ctx context.Context) error {
 		case err := <-d.server.Failed():
 			d.readiness.set(stateFailed, "a listener failed")
 			return err
-		case cfg := <-d.options.Reload:
-			d.reload(cfg)
+		case r := <-d.options.Reload:
+			d.reload(r)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hooktroupe/hooktroupe/actors"
@@ -21,7 +22,10 @@ const retryStarting = 2
 // recovery: before it opens, deliveries are refused and questions fail. It is safe for use by many goroutines.
 type gate struct {
 	troupe  atomic.Pointer[actors.Troupe]
-	routing *routing
+	routing atomic.Pointer[routing] // replaced whole
+	// replacing is held while troupe and routing are told of other routes, so that whoever reads routing under it sees no
+	// older routes than the troupe.
+	replacing sync.RWMutex
 }
 
 func (g *gate) open(t *actors.Troupe) { g.troupe.Store(t) }
@@ -36,7 +40,38 @@ func (g *gate) Accept(
 			Reason: messages.Refusal_REFUSAL_DRAINING, RetryAfter: retryStarting, Detail: errStarting.Error(),
 		}, nil
 	}
-	return t.Accept(ctx, d)
+	for range maxReassigned {
+		accepted, refused, err := t.Accept(ctx, d)
+		if !errors.Is(err, actors.ErrRouteGone) {
+			return accepted, refused, err
+		}
+		if d = g.reassign(d); d == nil {
+			break
+		}
+	}
+	return nil, &messages.DeliveryRefused{
+		Reason: messages.Refusal_REFUSAL_DRAINING, RetryAfter: 1, Detail: "the configuration has just changed",
+	}, nil
+}
+
+// maxReassigned bounds how often a delivery is assigned that came while routes were replaced.
+const maxReassigned = 3
+
+// reassign returns a delivery that was assigned to a route that is gone as the routes of now assign it; nil where none
+// wants it, for then its source may be gone as well, and whoever sends it again will hear so.
+func (g *gate) reassign(d *messages.Delivery) *messages.Delivery {
+	g.replacing.RLock()
+	routing := g.routing.Load()
+	g.replacing.RUnlock()
+	again := &messages.Delivery{
+		Source: d.GetSource(), EventType: d.GetEventType(), DeliveryId: d.GetDeliveryId(), Key: d.GetKey(),
+		ReceivedAt: d.GetReceivedAt(), Headers: d.GetHeaders(), Body: d.GetBody(), MaxAttempts: d.GetMaxAttempts(),
+		Traceparent: d.GetTraceparent(),
+	}
+	if !routing.assign(again) {
+		return nil
+	}
+	return again
 }
 
 // Get is status.Tasks.
@@ -64,7 +99,7 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 	query := actors.Query{
 		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Words: q.Text, Limit: q.Limit,
 	}
-	if names, narrowed := g.routing.assignments(q.Route, q.Handler); narrowed {
+	if names, narrowed := g.routing.Load().assignments(q.Route, q.Handler); narrowed {
 		if query.Route, query.Routes = "", names; len(names) == 0 {
 			return nil, "", nil // nothing leads there
 		}

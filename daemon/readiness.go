@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/hooktroupe/hooktroupe/http/status"
@@ -22,6 +23,7 @@ type readiness struct {
 	state   state
 	reason  string
 	details map[string]any
+	config  map[string]any // how the configuration stands; nil until it was read anew
 }
 
 func newReadiness() *readiness {
@@ -44,6 +46,14 @@ func (r *readiness) explain(reason string, details map[string]any) {
 	r.reason, r.details = reason, details
 }
 
+// configured notes how the configuration stands; the map must not be changed afterwards. Who asks may be anybody, so it
+// holds nothing of the file but the names of keys.
+func (r *readiness) configured(details map[string]any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.config = details
+}
+
 func (r *readiness) failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,5 +64,13 @@ func (r *readiness) failed() bool {
 func (r *readiness) report() status.Readiness {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return status.Readiness{Ready: r.state == stateReady, Reason: r.reason, Details: r.details}
+	details := r.details
+	if r.config != nil {
+		details = maps.Clone(details)
+		if details == nil {
+			details = make(map[string]any)
+		}
+		details["config"] = r.config
+	}
+	return status.Readiness{Ready: r.state == stateReady, Reason: r.reason, Details: details}
 }

@@ -16,17 +16,22 @@ func (d *daemon) remoteHub() (err error) {
 		return nil
 	}
 	r := d.config.Remote
+	d.hub, err = hub.New(hub.Config{
+		Listen: r.Listen, Advertise: r.Advertise, TLS: link.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key},
+		Insecure: r.Insecure, AllowedKinds: d.kinds(), Clock: d.clock, Log: d.log,
+	})
+	return err
+}
+
+// kinds are those that handlers of other processes may register.
+func (d *daemon) kinds() []string {
 	kinds := make(map[string]struct{})
 	for _, h := range d.config.Handlers {
 		if h.Type == "remote" {
 			kinds[h.Kind] = struct{}{}
 		}
 	}
-	d.hub, err = hub.New(hub.Config{
-		Listen: r.Listen, Advertise: r.Advertise, TLS: link.TLS{CA: r.TLS.CA, Cert: r.TLS.Cert, Key: r.TLS.Key},
-		Insecure: r.Insecure, AllowedKinds: slices.Sorted(maps.Keys(kinds)), Clock: d.clock, Log: d.log,
-	})
-	return err
+	return slices.Sorted(maps.Keys(kinds))
 }
 
 // startHub lets handlers of other processes register, if any are configured.
@@ -37,14 +42,15 @@ func (d *daemon) startHub() error {
 	if err := d.hub.Start(); err != nil {
 		return err
 	}
-	d.cleanup.push("remote handlers", func() error { d.hub.Stop(); return nil })
+	started := d.hub
+	d.cleanup.pushBelow("actors", "remote handlers", func() error { started.Stop(); return nil })
 	return nil
 }
 
 // members are the registered handlers of a kind, as the API shows them.
-func (d *daemon) members(kind string) []status.Member {
+func members(h *hub.Hub, kind string) []status.Member {
 	var found []status.Member
-	for _, m := range d.hub.Members() {
+	for _, m := range h.Members() {
 		if m.Kind == kind {
 			found = append(found, status.Member{
 				Address: m.Address, Identity: m.Identity, Credits: m.Credits, Running: m.Running, Draining: m.Draining,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -32,38 +33,76 @@ type routing struct {
 	embedded *handler.Mux
 	shown    []status.Route
 	handlers []shownHandler
+	built    map[string]*builtHandler // by name
 	metrics  *metrics.Set
 	log      *logrus.Logger
 	warn     *rate.Sometimes
 }
 
-// routing builds every configured handler and route.
-func (d *daemon) routing() (*routing, error) {
-	r := &routing{
-		bindings: make(map[string]handler.Binding), embedded: handler.NewMux(), metrics: d.metrics, log: d.log,
-		warn: &rate.Sometimes{First: 1, Interval: time.Second},
+// builtHandler is a configured handler, ready for work.
+type builtHandler struct {
+	handler.Handler
+	config  config.Handler
+	timeout config.Duration // of all handlers that have none of their own
+	close   func()
+	breaker *breaker.Breaker // nil for none
+}
+
+// build returns the handler of that name: the one before, where nothing about it has changed, for it holds connections.
+func (d *daemon) build(name string, before *routing) (*builtHandler, error) {
+	c := d.config.Handlers[name]
+	if before != nil {
+		there := before.built[name]
+		files := c.CA != "" || c.Cert != "" || c.Key != "" // may hold something else by now
+		if there != nil && !files && there.timeout == d.config.Tasks.Timeout && reflect.DeepEqual(there.config, c) {
+			kept := *there
+			return &kept, nil
+		}
 	}
-	built := make(map[string]handler.Handler)
-	gates := make(map[string]*schedule.Gate)
-	for _, name := range slices.Sorted(maps.Keys(d.config.Handlers)) {
-		h, err := d.handler(d.config.Handlers[name])
-		if err != nil {
-			return nil, fmt.Errorf("handlers.%s: %w", name, err)
+	made, closes, err := d.handler(c)
+	if err != nil {
+		return nil, fmt.Errorf("handlers.%s: %w", name, err)
+	}
+	return &builtHandler{Handler: made, config: c, timeout: d.config.Tasks.Timeout, close: closes}, nil
+}
+
+// close gives back what handlers hold that are not in use any more; nil for all. Attempts that run are not disturbed.
+func (r *routing) close(next *routing) {
+	for name, b := range r.built {
+		if next == nil || next.built[name] == nil || next.built[name].Handler != b.Handler {
+			b.close()
 		}
-		var breaker *breaker.Breaker
-		built[name] = h
-		gates[name], breaker = d.handlerGate(name)
-		c := d.config.Handlers[name]
-		shown := shownHandler{
-			HandlerState: status.HandlerState{Name: name, Type: c.Type, Target: target(c), Concurrency: c.Concurrency, Rate: c.Rate}, breaker: breaker,
-		}
-		if c.Type == "remote" {
-			shown.members = func() []status.Member { return d.members(c.Kind) }
-		}
-		r.handlers = append(r.handlers, shown)
+	}
+}
+
+// routing builds every configured handler and route. Of the routing before, if there is one, it keeps the handlers that
+// have not changed and the breakers. Nothing before is touched, unless the error is nil.
+func (d *daemon) routing(before *routing) (*routing, error) {
+	r := &routing{
+		bindings: make(map[string]handler.Binding), built: make(map[string]*builtHandler), embedded: handler.NewMux(), metrics: d.metrics, log: d.log,
+		warn: &rate.Sometimes{First: 1, Interval: time.Second},
 	}
 	if err := r.compile(d.config.Routes); err != nil {
 		return nil, err
+	}
+	for _, b := range d.options.Bindings {
+		if err := r.embedded.Register(b.Source, b.EventType, b.Binding); err != nil {
+			return nil, err
+		}
+	}
+	names := slices.Sorted(maps.Keys(d.config.Handlers))
+	for _, name := range names {
+		built, err := d.build(name, before)
+		if err != nil {
+			r.close(cmp.Or(before, &routing{}))
+			return nil, err
+		}
+		r.built[name] = built
+	}
+	gates := make(map[string]*schedule.Gate)
+	for _, name := range names {
+		gates[name] = d.handlerGate(name, r.built[name], before)
+		r.handlers = append(r.handlers, d.shown(name, r.built[name]))
 	}
 	r.shown = []status.Route{}
 	for _, c := range d.config.Routes {
@@ -73,7 +112,7 @@ func (d *daemon) routing() (*routing, error) {
 		})
 		gate := schedule.NewGate("route "+c.Name, schedule.Limits{Concurrency: c.Concurrency, Rate: c.Rate, Burst: c.Burst})
 		for _, name := range c.Handlers {
-			made, err := d.route(c, name, built[name], gate, gates[name])
+			made, err := d.route(c, name, r.built[name].Handler, gate, gates[name])
 			if err != nil {
 				return nil, fmt.Errorf("routes: %s: %w", c.Name, err)
 			}
@@ -81,12 +120,19 @@ func (d *daemon) routing() (*routing, error) {
 			r.bindings[made.Name] = made.Binding
 		}
 	}
-	for _, b := range d.options.Bindings {
-		if err := r.embedded.Register(b.Source, b.EventType, b.Binding); err != nil {
-			return nil, err
-		}
-	}
 	return r, nil
+}
+
+// shown is a handler as the API shows it.
+func (d *daemon) shown(name string, b *builtHandler) shownHandler {
+	c, at := b.config, d.hub
+	shown := shownHandler{
+		HandlerState: status.HandlerState{Name: name, Type: c.Type, Target: target(c), Concurrency: c.Concurrency, Rate: c.Rate}, breaker: b.breaker,
+	}
+	if c.Type == "remote" {
+		shown.members = func() []status.Member { return members(at, c.Kind) }
+	}
+	return shown
 }
 
 // shownHandler is a handler as the API shows it, with its breaker, if it has one.
@@ -162,29 +208,45 @@ func (d *daemon) route(
 }
 
 // handlerGate limits the attempts of a handler, of all routes. Where nothing is configured and there are other handlers,
-// one worker is left for them, so that a handler that hangs does not hold up the rest.
-func (d *daemon) handlerGate(name string) (*schedule.Gate, *breaker.Breaker) {
-	h := d.config.Handlers[name]
+// one worker is left for them, so that a handler that hangs does not hold up the rest. A breaker goes on with its handler's
+// name; one with other settings begins closed, unless the one before was not.
+func (d *daemon) handlerGate(name string, built *builtHandler, before *routing) *schedule.Gate {
+	h := built.config
 	limits := schedule.Limits{Concurrency: h.Concurrency, Rate: h.Rate, Burst: h.Burst}
 	if limits.Concurrency == 0 && len(d.config.Handlers) > 1 {
 		limits.Concurrency = max(1, d.config.NumWorkers-1)
 	}
-	var made *breaker.Breaker
-	if h.Breaker.Failures > 0 {
+	var there *builtHandler
+	if before != nil {
+		there = before.built[name]
+	}
+	built.breaker = nil
+	switch {
+	case h.Breaker.Failures == 0:
+	case there != nil && there.breaker != nil && there.config.Breaker == h.Breaker:
+		built.breaker = there.breaker
+		limits.Breaker = built.breaker
+	default:
 		log := d.log.WithField(logfield.Handler, name)
 		gauge := d.metrics.Tasks.BreakerOpen.With(name)
 		gauge.Set(0)
-		made = breaker.New(breaker.Config{
+		made := breaker.New(breaker.Config{
 			Failures: h.Breaker.Failures, OpenFor: time.Duration(h.Breaker.OpenFor),
 			Changed: func(state string) {
 				gauge.Set(map[string]float64{"open": 1, "half-open": 0.5}[state])
 				log.WithField("state", state).Warn("the breaker of a handler changed")
 			},
 		})
-		limits.Breaker = made
+		if there != nil && there.breaker != nil && there.breaker.State() != closed {
+			made.Trip()
+		}
+		built.breaker, limits.Breaker = made, made
 	}
-	return schedule.NewGate("handler "+name, limits), made
+	return schedule.NewGate("handler "+name, limits)
 }
+
+// closed is the state of a breaker that lets everything through.
+const closed = "closed"
 
 // handlerActors are those of the embedding program's handlers that are actors.
 func (d *daemon) handlerActors() []actors.HandlerActor {

@@ -32,7 +32,7 @@ func (g *gate) Routes(ctx context.Context) ([]status.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := slices.Clone(g.routing.Routes())
+	shown := slices.Clone(g.routing.Load().Routes())
 	for i := range shown {
 		r := &shown[i]
 		for _, handler := range r.Handlers {
@@ -53,11 +53,12 @@ func (g *gate) Handlers(ctx context.Context) ([]status.HandlerState, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := g.routing.Handlers()
+	routing := g.routing.Load()
+	shown := routing.Handlers()
 	for i := range shown {
 		h := &shown[i]
 		h.Routes = []string{}
-		for _, r := range g.routing.Routes() {
+		for _, r := range routing.Routes() {
 			if !slices.Contains(r.Handlers, h.Name) {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -19,10 +20,15 @@ import (
 // but no page in a browser that was made to: its Host must be ours, so that a name rebound to 127.0.0.1 is refused. What a
 // browser sends by itself, a cookie or a certificate, commands nothing when it comes from a page of another origin.
 type guard struct {
+	access   *atomic.Pointer[access]
+	sessions *auth.Sessions
+	guesses  *auth.Guesses
+}
+
+// access is who is let in: immutable, replaced whole.
+type access struct {
 	keys         auth.Keyring
 	certificates auth.Certificates
-	sessions     *auth.Sessions
-	guesses      *auth.Guesses
 	hosts        []string
 }
 
@@ -38,10 +44,11 @@ type verdict struct {
 
 // judge lets a request through, or says why not.
 func (g *guard) judge(ctx *fasthttp.RequestCtx) verdict {
-	if len(g.keys)+len(g.certificates) > 0 {
-		return g.judgeStranger(ctx)
+	now := g.access.Load()
+	if len(now.keys)+len(now.certificates) > 0 {
+		return g.judgeStranger(ctx, now)
 	}
-	if !g.ours(string(ctx.Host())) {
+	if !now.ours(string(ctx.Host())) {
 		return verdict{kind: problem.Forbidden, detail: "the Host is neither loopback nor one of http.allowed_hosts"}
 	}
 	if command(ctx) && foreign(ctx) {
@@ -55,11 +62,11 @@ func (g *guard) judge(ctx *fasthttp.RequestCtx) verdict {
 func command(ctx *fasthttp.RequestCtx) bool { return !ctx.IsGet() && !ctx.IsHead() && !ctx.IsOptions() }
 
 // judgeStranger looks for a token, then for what a browser sends by itself.
-func (g *guard) judgeStranger(ctx *fasthttp.RequestCtx) verdict {
+func (g *guard) judgeStranger(ctx *fasthttp.RequestCtx, now *access) verdict {
 	if len(bearer(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization))) > 0 {
-		return g.judgeToken(ctx)
+		return g.judgeToken(ctx, now.keys)
 	}
-	who, known := g.certificates.Find(ctx.TLSConnectionState())
+	who, known := now.certificates.Find(ctx.TLSConnectionState())
 	ours := !foreign(ctx)
 	if !known {
 		who, _, known = g.sessions.Find(sessionCookie(ctx))
@@ -67,7 +74,7 @@ func (g *guard) judgeStranger(ctx *fasthttp.RequestCtx) verdict {
 	}
 	switch {
 	case !known:
-		return g.judgeToken(ctx)
+		return g.judgeToken(ctx, now.keys)
 	case command(ctx) && !ours:
 		return verdict{kind: problem.Forbidden, detail: "commands are not taken from pages of other origins"}
 	}
@@ -82,7 +89,7 @@ func (g *guard) sessionEnd(ctx *fasthttp.RequestCtx) time.Time {
 }
 
 // judgeToken looks at the token of whoever has not offered too many that were none. No token at all is no guess.
-func (g *guard) judgeToken(ctx *fasthttp.RequestCtx) verdict {
+func (g *guard) judgeToken(ctx *fasthttp.RequestCtx, keys auth.Keyring) verdict {
 	client := ctx.RemoteAddr()
 	if wait := g.guesses.Wait(client); wait > 0 {
 		return verdict{kind: problem.TooManyGuesses, retryAfter: uint32(math.Ceil(wait.Seconds()))}
@@ -91,7 +98,7 @@ func (g *guard) judgeToken(ctx *fasthttp.RequestCtx) verdict {
 	if len(token) == 0 {
 		return verdict{kind: problem.Unauthorized}
 	}
-	principal, known := g.keys.Find(token)
+	principal, known := keys.Find(token)
 	if !known {
 		g.guesses.Wrong(client)
 		return verdict{kind: problem.Unauthorized}
@@ -110,12 +117,12 @@ func bearer(authorization []byte) []byte {
 }
 
 // ours says whether a Host, with or without a port, is loopback or configured.
-func (g *guard) ours(host string) bool {
+func (a *access) ours(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))
-	return loopbackHost(host) || slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return loopbackHost(host) || slices.ContainsFunc(a.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 // foreign says whether a browser sends the request for a page of another origin.

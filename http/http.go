@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -52,6 +53,8 @@ type Server struct {
 	cfg      Config
 	deps     Dependencies
 	draining atomic.Bool
+	access   atomic.Pointer[access]
+	sessions *auth.Sessions
 	failed   chan error    // one slot for each of the two listeners, so that a failing one never waits
 	finished chan struct{} // closed when the first Shutdown is through
 
@@ -79,7 +82,31 @@ func New(cfg Config, deps Dependencies) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg.WithDefaults(), deps: deps, failed: make(chan error, 2), finished: make(chan struct{})}, nil
+	s := &Server{cfg: cfg.WithDefaults(), deps: deps, failed: make(chan error, 2), finished: make(chan struct{})}
+	s.sessions = auth.NewSessions(deps.Clock, rand.Reader)
+	return s, s.SetAccess(cfg)
+}
+
+// SetAccess lets in from now on whom the tokens, Certificates and AllowedHosts of another configuration say. Wrong guesses
+// are not forgotten; where the tokens differ, all sessions end, for a token that is gone may have opened them. An error
+// means that nothing has changed: the configuration as a whole is not valid.
+func (s *Server) SetAccess(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	keys, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	certificates, err := cfg.certificates()
+	if err != nil {
+		return err
+	}
+	before := s.access.Swap(&access{keys: keys, certificates: certificates, hosts: cfg.AllowedHosts})
+	if before != nil && !reflect.DeepEqual(before.keys, keys) {
+		s.sessions.CloseAll()
+	}
+	return nil
 }
 
 // Start listens and serves until Shutdown. ctx bounds only the opening of the listeners. After an error nothing listens.
@@ -91,10 +118,6 @@ func (s *Server) Start(ctx context.Context) error {
 		return ErrStopped
 	case s.started:
 		return nil
-	}
-	keys, err := s.cfg.keys()
-	if err != nil {
-		return err
 	}
 	var secure *tls.Config
 	if s.cfg.TLSCert != "" {
@@ -108,14 +131,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	certificates, err := s.cfg.certificates()
-	if err != nil {
-		return err
-	}
-	g := guard{
-		keys: keys, certificates: certificates, sessions: auth.NewSessions(s.deps.Clock, rand.Reader),
-		guesses: auth.NewGuesses(s.deps.Clock), hosts: s.cfg.AllowedHosts,
-	}
+	g := guard{access: &s.access, sessions: s.sessions, guesses: auth.NewGuesses(s.deps.Clock)}
 	split := s.cfg.AdminListen != ""
 	wanted := []struct {
 		address string
@@ -130,7 +146,7 @@ func (s *Server) Start(ctx context.Context) error {
 	for _, w := range wanted {
 		w.faces.deps, w.faces.guard, w.faces.draining, w.faces.clients = s.deps, g, &s.draining, resolver
 		encrypted := secure
-		if w.faces.admin && secure != nil && len(certificates) > 0 {
+		if w.faces.admin && secure != nil && s.cfg.ClientCA != "" {
 			if encrypted, err = askCertificates(secure, s.cfg.ClientCA); err != nil {
 				s.abandon()
 				return err

@@ -69,7 +69,7 @@ func (f *faces) login(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	who, known := f.guard.keys.Find([]byte(token))
+	who, known := f.guard.access.Load().keys.Find([]byte(token))
 	if !known {
 		f.guard.guesses.Wrong(client)
 		f.deps.Log.WithField(logfield.ClientAddress, client.String()).Warn("a token that is none was offered to open a session")

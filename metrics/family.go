@@ -13,6 +13,7 @@ const maxLabels = 3
 // Family is one metric with labels. With costs one look-up in an immutable map: no lock, no allocation.
 type Family[M any] struct {
 	resolve func(values ...string) M
+	remove  func(values ...string) bool
 	// seen is replaced, never changed, when a new combination of values appears.
 	seen *atomic.Pointer[map[labels]M]
 }
@@ -63,8 +64,24 @@ func (f Family[M]) remember(key labels, n int) M {
 	}
 }
 
-func newFamily[M any](resolve func(values ...string) M) Family[M] {
-	f := Family[M]{resolve: resolve, seen: new(atomic.Pointer[map[labels]M])}
+// Forget takes the member with these label values out of scrapes, until With makes a new one. It is for what was
+// configured and is not any more.
+func (f Family[M]) Forget(values ...string) {
+	var key labels
+	copy(key[:], values)
+	for {
+		old := f.seen.Load()
+		next := maps.Clone(*old)
+		delete(next, key)
+		if f.seen.CompareAndSwap(old, &next) {
+			break
+		}
+	}
+	f.remove(values...)
+}
+
+func newFamily[M any](resolve func(values ...string) M, remove func(values ...string) bool) Family[M] {
+	f := Family[M]{resolve: resolve, remove: remove, seen: new(atomic.Pointer[map[labels]M])}
 	f.seen.Store(&map[labels]M{})
 	return f
 }
@@ -91,7 +108,7 @@ func (d *declarer) counters(name, help string, labels ...string) Counters {
 	opts := prometheus.CounterOpts{Name: d.note("counter", name, help, labels...), Help: help}
 	vec := prometheus.NewCounterVec(opts, labels)
 	d.registry.MustRegister(vec)
-	return newFamily(vec.WithLabelValues)
+	return newFamily(vec.WithLabelValues, vec.DeleteLabelValues)
 }
 
 func (d *declarer) gauge(name, help string) prometheus.Gauge {
@@ -104,7 +121,7 @@ func (d *declarer) gauges(name, help string, labels ...string) Gauges {
 	opts := prometheus.GaugeOpts{Name: d.note("gauge", name, help, labels...), Help: help}
 	vec := prometheus.NewGaugeVec(opts, labels)
 	d.registry.MustRegister(vec)
-	return newFamily(vec.WithLabelValues)
+	return newFamily(vec.WithLabelValues, vec.DeleteLabelValues)
 }
 
 func (d *declarer) histogram(name, help string, buckets []float64) prometheus.Histogram {
@@ -118,5 +135,5 @@ func (d *declarer) histograms(name, help string, buckets []float64, labels ...st
 	opts := prometheus.HistogramOpts{Name: d.note("histogram", name, help, labels...), Help: help, Buckets: buckets}
 	vec := prometheus.NewHistogramVec(opts, labels)
 	d.registry.MustRegister(vec)
-	return newFamily(vec.WithLabelValues)
+	return newFamily(vec.WithLabelValues, vec.DeleteLabelValues)
 }

@@ -34,6 +34,8 @@ type Set struct {
 	Journal Journal
 	// Traces is what becomes of traces.
 	Traces Traces
+	// Config is what happens to the configuration.
+	Config Config
 
 	build    Gauges
 	registry *prometheus.Registry
@@ -66,6 +68,7 @@ func New() *Set {
 		Actors:   newActors(&d),
 		Journal:  newJournal(&d),
 		Traces:   newTraces(&d),
+		Config:   newConfig(&d),
 		build:    d.gauges("build_info", "Always 1; its labels say what runs.", "version", "revision", "go_version"),
 		registry: d.registry,
 	}

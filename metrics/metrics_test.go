@@ -44,6 +44,7 @@ func touch(s *metrics.Set) {
 	s.Actors.MailboxDepth.With("registry").Set(2)
 	s.Actors.Restarts.With("attempt").Inc()
 	s.Traces.Dropped.With("queue_full").Inc()
+	s.Config.RestartNeeded.Set(1)
 	s.Journal.Errors.With("sync").Inc()
 	s.Journal.WatchStats(func() metrics.JournalStats {
 		return metrics.JournalStats{Segments: 2, Bytes: 128, Full: true, WrittenBytes: 512, Recycled: 7}

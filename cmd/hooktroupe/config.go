@@ -59,7 +59,7 @@ func newConfig(t *terminal) *cobra.Command {
 }
 
 func loadAndWarn(c *cobra.Command, t *terminal) (*config.Config, error) {
-	cfg, warnings, _, err := load(c.Flags(), t.environ)
+	cfg, warnings, _, _, err := load(c.Flags(), t.environ)
 	for _, warning := range warnings {
 		_, _ = fmt.Fprintln(t.err, "warning: "+warning)
 	}

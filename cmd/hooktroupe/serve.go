@@ -19,6 +19,8 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/daemon"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/filewatch"
 	"github.com/hooktroupe/hooktroupe/internal/heap"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
 )
@@ -54,15 +56,11 @@ func newServe(t *terminal) *cobra.Command {
 }
 
 func serve(c *cobra.Command, t *terminal) error {
-	cfg, warnings, demo, err := load(c.Flags(), t.environ)
+	cfg, warnings, files, demo, err := load(c.Flags(), t.environ)
 	if err != nil {
 		return err
 	}
-	level := cfg.Log.Level
-	if cfg.DetailedLogging {
-		level = "debug"
-	}
-	log, err := logging.New(t.err, level, cfg.Log.Format)
+	log, err := logging.New(t.err, cfg.Level(), cfg.Log.Format)
 	if err != nil {
 		return err
 	}
@@ -72,9 +70,9 @@ func serve(c *cobra.Command, t *terminal) error {
 	go heap.Pace(c.Context()) // ends with the process
 	recovering, recovered := progress(t, log)
 	return daemon.Run(c.Context(), cfg, daemon.Options{
-		Reload: reloads(c.Context(), func() (*config.Config, error) {
-			next, _, _, err := load(c.Flags(), t.environ)
-			return next, err
+		Reload: reloads(c.Context(), files, func() (daemon.Reload, []string) {
+			next, warnings, files, _, err := load(c.Flags(), t.environ)
+			return daemon.Reload{Config: next, Warnings: warnings, Err: err}, files
 		}, log),
 		Logger: log, Version: version, Revision: revision, Progress: recovering,
 		Ready: func(info daemon.Info) {
@@ -86,25 +84,28 @@ func serve(c *cobra.Command, t *terminal) error {
 	})
 }
 
-// reloads yields the configuration anew at every SIGHUP. One that is invalid is logged, and the one before holds. The
-// goroutine ends with ctx.
-func reloads(ctx context.Context, load func() (*config.Config, error), log *logrus.Logger) <-chan *config.Config {
+// reloads yields the configuration anew at every SIGHUP, and whenever the content of one of the files changes that it was
+// read from. The goroutines end with ctx.
+func reloads(
+	ctx context.Context, files []string, load func() (daemon.Reload, []string), log *logrus.Logger,
+) <-chan daemon.Reload {
 	signals := make(chan os.Signal, 1) // one more is one too many: it would read the same file
 	signal.Notify(signals, syscall.SIGHUP)
-	fresh := make(chan *config.Config)
+	watcher := filewatch.New(filewatch.Options{Clock: clock.Real{}, Log: log})
+	go watcher.Run(ctx)
+	fresh := make(chan daemon.Reload) // without a buffer: one that waits would be out of date
 	go func() {
 		defer signal.Stop(signals)
+		watcher.Watch(ctx, files)
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-signals:
+			case <-watcher.Changes():
 			}
-			next, err := load()
-			if err != nil {
-				log.WithError(err).Error("the configuration was not reloaded; the one before holds")
-				continue
-			}
+			next, files := load()
+			watcher.Watch(ctx, files)
 			select {
 			case fresh <- next:
 			case <-ctx.Done():
@@ -116,7 +117,9 @@ func reloads(ctx context.Context, load func() (*config.Config, error), log *logr
 }
 
 // load reads the configuration that the flags ask for, or makes the demo's.
-func load(flags *pflag.FlagSet, environ []string) (cfg *config.Config, warnings []string, demo bool, err error) {
+func load(
+	flags *pflag.FlagSet, environ []string,
+) (cfg *config.Config, warnings, files []string, demo bool, err error) {
 	options := config.Options{Environ: environ, Flags: make(map[string]*pflag.Flag)}
 	for key, name := range keyFlags {
 		options.Flags[key] = flags.Lookup(name)
@@ -126,7 +129,7 @@ func load(flags *pflag.FlagSet, environ []string) (cfg *config.Config, warnings 
 		if _, err := os.Stat(defaultFile); err == nil {
 			options.File = defaultFile
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, false, err
+			return nil, nil, nil, false, err
 		}
 	}
 	if options.File == "" {
@@ -136,11 +139,11 @@ func load(flags *pflag.FlagSet, environ []string) (cfg *config.Config, warnings 
 			folder = config.Default().DataDir
 		}
 		if options.Base, err = config.Demo(folder, rand.Reader); err != nil {
-			return nil, nil, demo, err
+			return nil, nil, nil, demo, err
 		}
 	}
-	cfg, warnings, err = config.Load(options)
-	return cfg, warnings, demo, err
+	cfg, warnings, files, err = config.LoadWatched(options)
+	return cfg, warnings, files, demo, err
 }
 
 // introduce tells a newcomer what to do next.

@@ -82,6 +82,13 @@ func (s *Sessions) Close(secret []byte) {
 	delete(s.open, sha256.Sum256(secret))
 }
 
+// CloseAll ends every session.
+func (s *Sessions) CloseAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.open)
+}
+
 func (s *session) over(now time.Time) bool {
 	return now.Sub(s.opened) >= SessionLife || now.Sub(s.used) >= SessionIdle
 }

@@ -71,8 +71,20 @@ func New(cfg Config, deps Dependencies) *Ingress {
 	return in
 }
 
-// SetTable replaces the sources at once for all requests that begin after it. Those in flight keep theirs.
-func (in *Ingress) SetTable(t *Table) { in.table.Store(t) }
+// SetTable replaces the sources at once for all requests that begin after it. Those in flight keep theirs. A source whose
+// name stays has used of its rate what it had. A Table is set once, by one goroutine at a time.
+func (in *Ingress) SetTable(t *Table) { in.Replace(in.cfg, t, in.deps.Router) }
+
+// Replace is SetTable with other bounds of what is in flight, and with another Router: a request that began under the
+// table before is routed by the Router before. The bounds of a single body are the table's.
+func (in *Ingress) Replace(cfg Config, t *Table, r Router) {
+	in.room.resize(cfg.WithDefaults())
+	t.inherit(in.table.Load(), in.deps.Clock.Now())
+	for _, route := range t.routes {
+		route.router = r
+	}
+	in.table.Store(t)
+}
 
 // Handle serves one request. The server must stream request bodies (fasthttp.Server.StreamRequestBody), so that a
 // request is judged by its header block before its body is read. The client is whom ctx.RemoteAddr names: a server
@@ -183,7 +195,7 @@ func (in *Ingress) judge(ctx *fasthttp.RequestCtx, route *route, a *health.Answe
 		Body:        req.Body,
 		MaxAttempts: route.maxAttempts,
 	}
-	if !in.deps.Router(message) {
+	if !route.router(message) {
 		in.ignore(ctx, route, req, &delivery)
 		return
 	}

@@ -23,6 +23,16 @@ func newPace(perSecond float64, burst int) *pace {
 	return &pace{rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 
+// adopt returns the pace that holds where next takes the place of p: what p has been used still counts.
+func (p *pace) adopt(next *pace, now time.Time) *pace {
+	if p == nil || next == nil {
+		return next
+	}
+	p.bucket.SetLimitAt(now, next.bucket.Limit())
+	p.bucket.SetBurstAt(now, next.bucket.Burst())
+	return p
+}
+
 // wait is how long there will be no token; zero when there is one. It takes nothing.
 func (p *pace) wait(now time.Time) time.Duration {
 	if p == nil {

@@ -9,22 +9,26 @@ import (
 // room bounds what is in flight: requests, and the memory of their bodies. Nobody waits for room; who finds none is
 // refused.
 type room struct {
-	maxRequests, maxBytes int64
+	maxRequests, maxBytes atomic.Int64
 	requests, bytes       atomic.Int64
 	gauges                *metrics.Ingress
 }
 
 func newRoom(cfg Config, gauges *metrics.Ingress) *room {
-	return &room{
-		maxRequests: int64(cfg.MaxInflightRequests),
-		maxBytes:    int64(cfg.MaxInflightBytes),
-		gauges:      gauges,
-	}
+	r := &room{gauges: gauges}
+	r.resize(cfg)
+	return r
+}
+
+// resize sets other bounds. What is in flight stays.
+func (r *room) resize(cfg Config) {
+	r.maxRequests.Store(int64(cfg.MaxInflightRequests))
+	r.maxBytes.Store(int64(cfg.MaxInflightBytes))
 }
 
 // enter takes the place of one request, to be given back by leave, or says that there is none.
 func (r *room) enter() bool {
-	if r.requests.Add(1) > r.maxRequests {
+	if r.requests.Add(1) > r.maxRequests.Load() {
 		r.requests.Add(-1)
 		return false
 	}
@@ -38,7 +42,7 @@ func (r *room) leave() {
 }
 
 // fits says whether so many more bytes would find room now. It takes nothing.
-func (r *room) fits(n int) bool { return r.bytes.Load()+int64(n) <= r.maxBytes }
+func (r *room) fits(n int) bool { return r.bytes.Load()+int64(n) <= r.maxBytes.Load() }
 
 // grant begins the account of one body.
 func (r *room) grant() grant { return grant{room: r} }
@@ -51,7 +55,7 @@ type grant struct {
 
 // extend takes n more bytes, or says that there is no room for them.
 func (g *grant) extend(n int) bool {
-	if g.room.bytes.Add(int64(n)) > g.room.maxBytes {
+	if g.room.bytes.Add(int64(n)) > g.room.maxBytes.Load() {
 		g.room.bytes.Add(-int64(n))
 		return false
 	}

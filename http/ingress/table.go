@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/hooktroupe/hooktroupe/http/clientaddr"
 	"github.com/hooktroupe/hooktroupe/source"
@@ -58,6 +59,7 @@ type route struct {
 	allow       clientaddr.Prefixes // empty for everywhere
 	pace        *pace               // nil for no bound
 	transient   []int               // the only statuses that the sender takes for trouble of ours; nil for every 5xx
+	router      Router              // who wants its deliveries
 	warnings    throttle
 }
 
@@ -138,6 +140,17 @@ func checkAlias(alias string) error {
 		}
 	}
 	return nil
+}
+
+// inherit takes over from an earlier table what is used of the rates, by the names of the sources.
+func (t *Table) inherit(earlier *Table, now time.Time) {
+	paces := make(map[string]*pace)
+	for _, r := range earlier.routes {
+		paces[r.name] = r.pace
+	}
+	for _, r := range t.routes {
+		r.pace = paces[r.name].adopt(r.pace, now)
+	}
 }
 
 // Owns says whether a decoded path is that of a source.

@@ -28,6 +28,7 @@ type Breaker struct {
 	inner   *gobreaker.TwoStepCircuitBreaker[struct{}]
 	until   atomic.Int64 // when an open one lets a probe through
 	probing atomic.Bool  // the probe runs
+	tripped atomic.Bool  // it opens at the next failure, whatever came before
 }
 
 var (
@@ -41,8 +42,10 @@ func New(c Config) *Breaker {
 	b.inner = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
 		Timeout:     c.OpenFor,
-		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= uint32(c.Failures) },
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNeutral) },
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			return counts.ConsecutiveFailures >= uint32(c.Failures) || b.tripped.Load()
+		},
+		IsExcluded: func(err error) bool { return errors.Is(err, errNeutral) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			if to == gobreaker.StateOpen {
 				b.until.Store(time.Now().Add(c.OpenFor).UnixNano() + 1)
@@ -53,6 +56,15 @@ func New(c Config) *Breaker {
 		},
 	})
 	return b
+}
+
+// Trip opens a closed Breaker that takes the place of one that was not closed.
+func (b *Breaker) Trip() {
+	b.tripped.Store(true)
+	if tell, err := b.inner.Allow(); err == nil {
+		tell(errUnhealthy)
+	}
+	b.tripped.Store(false)
 }
 
 // Until implements schedule.Breaker.

@@ -63,3 +63,19 @@ func TestOpensProbesAndCloses(t *testing.T) {
 		}
 	})
 }
+
+func TestTripOpensOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := breaker.New(breaker.Config{Failures: 5, OpenFor: time.Minute})
+		b.Trip()
+		if _, ok := b.Start(); ok || b.State() != "open" {
+			t.Fatalf("%s after a trip", b.State())
+		}
+		time.Sleep(time.Minute + time.Nanosecond)
+		attempt(t, b, schedule.Healthy)
+		attempt(t, b, schedule.Unhealthy) // it has its own count again
+		if b.State() != "closed" {
+			t.Errorf("%s after one failure of five", b.State())
+		}
+	})
+}

@@ -32,7 +32,7 @@ type Config struct {
 	TLS link.TLS
 	// Insecure waives TLS. It is refused unless every address, those of members included, is a loopback one.
 	Insecure bool
-	// AllowedKinds are the kinds that members may register; at least one.
+	// AllowedKinds are the kinds that members may register, until Hub.Allow says otherwise; at least one.
 	AllowedKinds []string
 	// Silence is how long a member may not be heard of before it is taken for dead. Zero means DefaultSilence; no less than
 	// a tenth of a second.

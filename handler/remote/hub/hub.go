@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,7 @@ type counters struct{ late, registrations, lost atomic.Uint64 }
 type Hub struct {
 	config Config
 	counts counters
+	kinds  atomic.Pointer[[]string] // that members may register
 	live   atomic.Pointer[running]
 }
 
@@ -82,7 +84,15 @@ func New(c Config) (*Hub, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Hub{config: c}, nil
+	h := &Hub{config: c}
+	h.Allow(c.AllowedKinds)
+	return h, nil
+}
+
+// Allow replaces the kinds that members may register. Members that are registered stay.
+func (h *Hub) Allow(kinds []string) {
+	kinds = slices.Clone(kinds)
+	h.kinds.Store(&kinds)
 }
 
 // Start listens. It fails when the port is taken, the certificates cannot be read, or an address is not loopback though
@@ -109,7 +119,7 @@ func (h *Hub) Start() error {
 		return fmt.Errorf("hub: %w", err)
 	}
 	r.link = l
-	r.pid, err = l.System().Root.SpawnNamed(rosterProps(h.config, &h.counts), link.Hub)
+	r.pid, err = l.System().Root.SpawnNamed(rosterProps(h.config, &h.counts, &h.kinds), link.Hub)
 	if err != nil {
 		l.Close()
 		return fmt.Errorf("hub: %w", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -36,10 +37,11 @@ type (
 type roster struct {
 	config     Config
 	counts     *counters
-	members    map[string]*member    // by token
-	waiting    map[string][]*attempt // by kind, first come first
-	generation uint64                // of the attempt handed out last
-	timer      clock.Timer           // of the next lookAround
+	kinds      *atomic.Pointer[[]string] // that may register
+	members    map[string]*member        // by token
+	waiting    map[string][]*attempt     // by kind, first come first
+	generation uint64                    // of the attempt handed out last
+	timer      clock.Timer               // of the next lookAround
 }
 
 // member is one registration.
@@ -69,10 +71,10 @@ type attempt struct {
 }
 
 // rosterProps make the roster. Should it fail, it begins anew without members: they register again.
-func rosterProps(c Config, counts *counters) *actor.Props {
+func rosterProps(c Config, counts *counters, kinds *atomic.Pointer[[]string]) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &roster{
-			config: c, counts: counts,
+			config: c, counts: counts, kinds: kinds,
 			members: make(map[string]*member), waiting: make(map[string][]*attempt),
 			generation: uint64(c.Clock.Now().UnixNano()), // so that it grows over restarts of the daemon too
 		}
@@ -147,7 +149,7 @@ func (r *roster) objection(m *pb.RegisterHandler) (reason string, final bool) {
 	switch {
 	case m.GetProtocol() != link.Protocol:
 		return fmt.Sprintf("protocol %d is not spoken here, %d is", m.GetProtocol(), link.Protocol), true
-	case !slices.Contains(r.config.AllowedKinds, m.GetKind()):
+	case !slices.Contains(*r.kinds.Load(), m.GetKind()):
 		return fmt.Sprintf("kind %.64q is not allowed", m.GetKind()), true
 	case m.GetCredits() == 0:
 		return "no credits", true

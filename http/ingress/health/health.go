@@ -14,6 +14,7 @@ package health
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -87,16 +88,20 @@ type Dependencies struct {
 
 // Board holds one record for each configured source. It is safe for use by many goroutines.
 type Board struct {
-	deps    Dependencies
-	records map[string]*record // by name; never changed after New
+	deps  Dependencies
+	watch atomic.Pointer[watched] // replaced whole by Watch
+}
+
+// watched are the sources that are watched.
+type watched struct {
+	records map[string]*record // by name
 	names   []string           // sorted
 }
 
 // record is what is known of one source. The lock is held for a few instructions, never while anything is written.
 type record struct {
-	source Source
-
-	mu             sync.Mutex
+	mu             sync.Mutex // guards what follows
+	source         Source
 	state          State
 	lastAcceptedAt time.Time
 	consecutive    int
@@ -106,45 +111,88 @@ type record struct {
 // New returns a Board of these sources, all of them healthy. Of two with one name the last counts. A gauge of each is
 // set at once, so that a source that never failed can be told from one that is not watched.
 func New(sources []Source, deps Dependencies) *Board {
-	b := &Board{deps: deps, records: make(map[string]*record, len(sources))}
+	b := &Board{deps: deps}
+	b.watch.Store(&watched{})
+	b.Watch(sources)
+	return b
+}
+
+// Watch puts these sources in the place of those that are watched. What is known of a source goes on with its name, unless
+// its type is another. The metrics of those that are gone are gone. It must not be called twice at a time.
+func (b *Board) Watch(sources []Source) {
+	before, m := b.watch.Load(), &b.deps.Metrics.Sources
+	next := &watched{records: make(map[string]*record, len(sources))}
 	for _, s := range sources {
 		s.Paths = slices.Clone(s.Paths)
-		b.records[s.Name] = &record{source: s, state: Healthy}
-		b.names = append(b.names, s.Name)
-		deps.Metrics.Sources.ConsecutiveFailures.With(s.Name).Set(0)
-		deps.Metrics.Sources.Limit.With(s.Name).Set(float64(s.Patience.Failures))
-		deps.Metrics.Sources.State.With(s.Name).Set(0)
-		deps.Metrics.Sources.LastAccepted.With(s.Name).Set(0)
-		deps.Metrics.Sources.SlowAcks.With(s.Name).Add(0)
+		next.names = append(next.names, s.Name)
+		m.Limit.With(s.Name).Set(float64(s.Patience.Failures))
+		if r := before.records[s.Name]; r != nil && r.goesOn(s) {
+			next.records[s.Name] = r
+			continue
+		}
+		next.records[s.Name] = &record{source: s, state: Healthy}
+		m.ConsecutiveFailures.With(s.Name).Set(0)
+		m.State.With(s.Name).Set(0)
+		m.LastAccepted.With(s.Name).Set(0)
+		m.SlowAcks.With(s.Name).Add(0)
 	}
-	slices.Sort(b.names)
-	b.names = slices.Compact(b.names)
-	return b
+	slices.Sort(next.names)
+	next.names = slices.Compact(next.names)
+	b.watch.Store(next)
+	for _, name := range before.names {
+		if next.records[name] == nil {
+			m.Limit.Forget(name)
+			m.ConsecutiveFailures.Forget(name)
+			m.State.Forget(name)
+			m.LastAccepted.Forget(name)
+			m.SlowAcks.Forget(name)
+		}
+	}
+}
+
+// goesOn describes the source anew, unless it is another kind of sender.
+func (r *record) goesOn(s Source) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.source.Type != s.Type {
+		return false
+	}
+	r.source = s
+	return true
 }
 
 // Answered takes one answer into account. It does not block.
 func (b *Board) Answered(a Answer) {
-	r := b.records[a.Source]
+	r := b.watch.Load().records[a.Source]
 	if r == nil {
 		return
 	}
 	now := b.deps.Clock.Now()
-	verdict := judge(a, now, r.source.Patience)
+	source := r.described()
+	verdict := judge(a, now, source.Patience)
 	if verdict == none {
 		return
 	}
 	if was, is, failures := r.apply(verdict, a.Code, now, &b.deps.Metrics.Sources); was != is {
-		b.tell(r.source, is, failures, a.Code)
+		b.tell(source, is, failures, a.Code)
 	}
 }
 
 // Reports says how every source stands, by name. The slice is the caller's; Paths are not to be changed.
 func (b *Board) Reports() []Report {
-	reports := make([]Report, 0, len(b.names))
-	for _, name := range b.names {
-		reports = append(reports, b.records[name].report())
+	watched := b.watch.Load()
+	reports := make([]Report, 0, len(watched.names))
+	for _, name := range watched.names {
+		reports = append(reports, watched.records[name].report())
 	}
 	return reports
+}
+
+// described is the source as it is described now.
+func (r *record) described() Source {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.source
 }
 
 func (r *record) report() Report {
