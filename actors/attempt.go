@@ -14,7 +14,6 @@ import (
 	"github.com/hooktroupe/hooktroupe/handler"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/tracing"
-	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
 )
@@ -30,7 +29,7 @@ type Handlers interface {
 // running: exactly one goroutine works for us. Left by its return, by its panic, or, once deadline and grace have
 // passed, by abandoning it: it is then counted until it ends, and what it returns is not used.
 type attempts struct {
-	journal  journal.Journal
+	journal  reader
 	clock    clock.Clock
 	metrics  *metrics.Set
 	tracer   *tracing.Tracer

@@ -79,8 +79,18 @@ func delivered(record *journalv1.TaskAccepted) (*messages.Delivery, error) {
 	return d, nil
 }
 
+// reader is what reads a record back.
+type reader interface {
+	Read(at journal.Position) (journal.Record, error)
+}
+
+// ReadDelivery returns the delivery whose record is at a position.
+func ReadDelivery(log ShardLog, at journal.Position) (*messages.Delivery, error) {
+	return readDelivery(log, at)
+}
+
 // readDelivery returns the delivery that a record holds.
-func readDelivery(j journal.Journal, at journal.Position) (*messages.Delivery, error) {
+func readDelivery(j reader, at journal.Position) (*messages.Delivery, error) {
 	record, err := j.Read(at)
 	if err != nil {
 		return nil, err

@@ -53,12 +53,16 @@ func (r *registry) moveTask(ctx actor.Context, m *messages.MoveTask) {
 	due := e.DueAt
 	r.commit(ctx, s, change{id: e.ID, event: ev, order: order}, nil, nil)
 	r.schedule.Move(uint32(s), m.GetFront(), due)
-	ctx.Respond(&messages.TaskChanged{Task: r.tasks.message(s)})
+	r.confirm(ctx, e.ID, &messages.TaskChanged{Task: r.tasks.message(s)})
 	r.dispatch(ctx)
 }
 
 // pauseLane keeps lanes from starting tasks, or lets them go on, also after a restart.
 func (r *registry) pauseLane(ctx actor.Context, m *messages.PauseLane) {
+	if r.shards != nil && !r.ownsShard(r.shardOfKey(m.GetKey())) {
+		ctx.Respond(away)
+		return
+	}
 	reply := &messages.LanesChanged{}
 	for _, number := range r.lanesOf(m.GetKey(), m.GetRoute()) {
 		p := r.tasks.places.get(number)
@@ -66,7 +70,7 @@ func (r *registry) pauseLane(ctx actor.Context, m *messages.PauseLane) {
 			lane := r.lane(number)
 			r.tasks.pause(p, m.GetPaused())
 			r.schedule.Pause(lane, m.GetPaused())
-			ctx.Send(r.persister, &store{
+			r.write(ctx, r.shardOfKey(p.key), &store{
 				kind:   journalv1.RecordType_RECORD_TYPE_LANE_PAUSED,
 				record: &journalv1.LanePaused{Route: p.route, Key: p.key, Paused: m.GetPaused(), At: r.now()},
 			})
@@ -77,7 +81,11 @@ func (r *registry) pauseLane(ctx actor.Context, m *messages.PauseLane) {
 			reply.Lanes = append(reply.Lanes, r.showLane(current))
 		}
 	}
-	ctx.Respond(reply)
+	if r.shards != nil {
+		r.write(ctx, r.shardOfKey(m.GetKey()), &store{answer: reply, replyTo: ctx.Sender()}) // as confirm
+	} else {
+		ctx.Respond(reply)
+	}
 	r.dispatch(ctx)
 }
 

@@ -119,7 +119,8 @@ func TestSerialLaneSurvivesACrashInOrder(t *testing.T) {
 		ids = append(ids, s.bring(fmt.Sprint("d", i), "serial", "repo#1"))
 	}
 	s.awaitBegun(w, "d0")
-	if l := s.lane("serial", "repo#1"); l.GetWaitingTotal() != 4 || l.GetWhy() != "task "+ids[0]+" runs" ||
+	s.eventually("four wait", func() bool { return s.lane("serial", "repo#1").GetWaitingTotal() == 4 })
+	if l := s.lane("serial", "repo#1"); l.GetWhy() != "task "+ids[0]+" runs" ||
 		l.GetWaiting()[0].GetWebhookId() != ids[1] {
 		t.Fatalf("lane %v", l)
 	}
@@ -187,11 +188,18 @@ func TestCoalesceRunsTheLastOfABurstAlsoAfterACrash(t *testing.T) {
 func TestDebounceKeepsItsBurstAcrossACrash(t *testing.T) {
 	s, w := laneStage(t)
 	s.raise()
-	s.bring("one", "debounce", "k")
+	waits := func(id string) string {
+		s.eventually(id+" waits", func() bool {
+			waiting := s.lane("debounce", "k").GetWaiting()
+			return len(waiting) == 1 && waiting[0].GetWebhookId() == id
+		})
+		return id
+	}
+	waits(s.bring("one", "debounce", "k"))
 	s.clock.Advance(9 * time.Second)
-	s.bring("two", "debounce", "k")
+	waits(s.bring("two", "debounce", "k"))
 	s.clock.Advance(9 * time.Second)
-	three := s.bring("three", "debounce", "k")
+	three := waits(s.bring("three", "debounce", "k"))
 	if why := s.lane("debounce", "k").GetWhy(); !strings.Contains(why, "quiet period") {
 		t.Fatalf("why: %q", why)
 	}

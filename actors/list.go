@@ -37,27 +37,35 @@ type Query struct {
 // List returns the tasks that match, the newest first, in an order that is stable while tasks come and go, and the ID to
 // continue after; zero when there are no more. It reads a picture of all tasks on the caller's goroutine.
 func (t *Troupe) List(ctx context.Context, q Query) ([]*messages.Task, task.ID, error) {
+	tasks, next, _, err := t.ListServed(ctx, q)
+	return tasks, next, err
+}
+
+// ListServed is List that also says, of a cluster's member, which shards' tasks it has looked at.
+func (t *Troupe) ListServed(
+	ctx context.Context, q Query,
+) (tasks []*messages.Task, next task.ID, shards []int, err error) {
 	if q.Limit < 1 || q.Limit > MaxListed {
 		q.Limit = 50
 	}
 	answer, err := t.ask(ctx, getView{})
 	if err != nil {
-		return nil, task.ID{}, err
+		return nil, next, nil, err
 	}
-	entries := newest(ctx, answer.(view), &q).newestFirst()
+	seen := answer.(view)
+	entries := newest(ctx, seen, &q).newestFirst()
 	if ctx.Err() != nil {
-		return nil, task.ID{}, ctx.Err()
+		return nil, next, nil, ctx.Err()
 	}
-	var next task.ID
 	if len(entries) > q.Limit {
 		entries = entries[:q.Limit]
 		next = entries[q.Limit-1].ID
 	}
-	tasks := make([]*messages.Task, len(entries))
+	tasks = make([]*messages.Task, len(entries))
 	for i, r := range entries {
 		tasks[i] = r.message()
 	}
-	return tasks, next, nil
+	return tasks, next, seen.serving, nil
 }
 
 // newest returns the tasks that match, up to one more than the limit. It gives up when ctx is done. Slots are given out in

@@ -24,13 +24,16 @@ type (
 	// store asks the persister to append a record. Registry to persister.
 	store struct {
 		kind   journalv1.RecordType
-		record proto.Message
+		record proto.Message // nil for an answer alone, where the registry is a cluster member's
+		// shard and generation are whose log it belongs to, in a cluster.
+		shard      int
+		generation int64
 		// fresh is set for a delivery that is not stored yet: it needs room outside the reserve, and its task begins
 		// its life, in the slot of item, only when it is on stable storage.
 		fresh bool
 		item  item
 		// answer is sent to replyTo once the record is on stable storage. A record without it rides along.
-		answer  *messages.DeliveryAccepted
+		answer  any
 		replyTo *actor.PID
 	}
 
@@ -117,6 +120,7 @@ type (
 	foundTask struct {
 		task *messages.Task
 		at   journal.Position
+		away bool // the task's owner is changing
 	}
 
 	// areYouUp asks the supervisor; the answer, up, comes when its children are there to be addressed.

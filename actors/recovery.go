@@ -91,9 +91,14 @@ func loadSnapshot(snapshots journal.Snapshots, t *table, progress Progress) (jou
 
 // replayer applies records to a table. Those that a snapshot already holds are told by the task's revision and skipped.
 type replayer struct {
-	tasks     *table
-	repaired  bool // changes may be missing
-	bridged   int  // how many gaps there were
+	tasks    *table
+	repaired bool // changes may be missing
+	bridged  int  // how many gaps there were
+	// last is where the last task stands in its lane, where the order of the records counts and not that of the IDs: in the
+	// log of a cluster's shard, for several members give IDs there. Nil where the IDs' counts.
+	last *int64
+	// noted are the failed tasks that were sent again since, as other members noted.
+	noted     map[task.ID]struct{}
 	head      acceptedHead
 	started   journalv1.AttemptStarted
 	ended     journalv1.AttemptEnded
@@ -119,6 +124,8 @@ func (p *replayer) apply(r journal.Record) error {
 		return p.changed(kind, r.Data)
 	case journalv1.RecordType_RECORD_TYPE_LANE_PAUSED:
 		return p.lanePaused(r.Data)
+	case journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED:
+		return p.redelivered(r.Data)
 	default:
 		return fmt.Errorf("unknown record type %d: written by a newer version?", r.Type)
 	}
@@ -137,6 +144,10 @@ func (p *replayer) changed(kind journalv1.RecordType, data []byte) error {
 		p.tasks.bridge(s, c.event)
 		p.bridged++
 	}
+	if e := p.tasks.get(s); e.role == part {
+		delete(p.noted, p.tasks.get(e.parent).ID)
+	}
+	delete(p.noted, c.id)
 	if err := p.tasks.change(s, c); err != nil {
 		return fmt.Errorf("task %v: %w", c.id, err)
 	}
@@ -216,6 +227,30 @@ func (p *replayer) lanePaused(data []byte) error {
 	return nil
 }
 
+// redelivered notes that a failed task was sent again. The note of another member changes nothing by itself.
+func (p *replayer) redelivered(data []byte) error {
+	id, err := redeliveredTask(data)
+	if err != nil {
+		return err
+	}
+	if s, known := p.tasks.find(id); known && p.tasks.get(s).Status == task.Failed && p.noted != nil {
+		p.noted[id] = struct{}{}
+	}
+	return nil
+}
+
+// redeliveredTask decodes a TaskRedelivered.
+func redeliveredTask(data []byte) (task.ID, error) {
+	var m journalv1.TaskRedelivered
+	if err := proto.Unmarshal(data, &m); err != nil {
+		return task.ID{}, err
+	}
+	if len(m.GetTaskId()) != len(task.ID{}) {
+		return task.ID{}, fmt.Errorf("task ID of %d bytes", len(m.GetTaskId()))
+	}
+	return task.ID(m.GetTaskId()), nil
+}
+
 func (p *replayer) accepted(r journal.Record) error {
 	if err := p.head.decode(r.Data); err != nil {
 		return err
@@ -266,7 +301,33 @@ func (p *replayer) add(m *journalv1.TaskAccepted, at journal.Position) (slot, er
 			return 0, fmt.Errorf("task ID of %d bytes", len(q.GetTaskId()))
 		}
 	}
-	return p.tasks.addAccepted(m, at), nil
+	s := p.tasks.addAccepted(m, at)
+	if p.last != nil {
+		*p.last = p.tasks.standBehind(s, *p.last)
+	}
+	return s, nil
+}
+
+// standBehind gives the tasks of a delivery, which was just added, a place behind another in their lanes, unless their IDs
+// do, and returns it.
+func (t *table) standBehind(s slot, last int64) int64 {
+	place := max(last+1, idTime(t.get(s).ID))
+	for _, r := range t.runnable(s) {
+		if idTime(t.get(r).ID) <= last {
+			t.replaceDetail(r, func(d *detail) { d.order = place })
+		}
+	}
+	return place
+}
+
+// lastOrder is where the last of all tasks stands.
+func (t *table) lastOrder() (last int64) {
+	for s := slot(0); s < t.next; s++ {
+		if t.get(s).used {
+			last = max(last, t.order(s))
+		}
+	}
+	return last
 }
 
 func (p *replayer) forgotten(r journal.Record) error {

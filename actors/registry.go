@@ -49,6 +49,9 @@ type registry struct {
 	nextSavers []*actor.PID     // wait for the one after it
 	draining   bool
 	drainers   []*actor.PID
+
+	shards *shards // of a cluster's member; nil for one machine
+	fail   func(error)
 }
 
 // runningAttempt is what a worker is busy with, until it says that it has ended.
@@ -75,14 +78,6 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.attemptEnded(ctx, m)
 	case wake:
 		r.wake(ctx)
-	case *messages.CancelTask:
-		r.cancelTask(ctx, m)
-	case *messages.RetryTask:
-		r.retryTask(ctx, m)
-	case *messages.MoveTask:
-		r.moveTask(ctx, m)
-	case *messages.PauseLane:
-		r.pauseLane(ctx, m)
 	case snapshotDue:
 		r.snapshotDue(ctx)
 	case snapshotNow:
@@ -96,13 +91,22 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *drain:
 		r.drain(ctx, m)
 	default:
-		r.receiveQuestion(ctx)
+		r.receiveFromOperator(ctx)
+		r.receiveShard(ctx)
 	}
 }
 
-// receiveQuestion goes on with the table: what changes nothing.
-func (r *registry) receiveQuestion(ctx actor.Context) {
+// receiveFromOperator is the table of contents for what people ask and command.
+func (r *registry) receiveFromOperator(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *messages.CancelTask:
+		r.cancelTask(ctx, m)
+	case *messages.RetryTask:
+		r.retryTask(ctx, m)
+	case *messages.MoveTask:
+		r.moveTask(ctx, m)
+	case *messages.PauseLane:
+		r.pauseLane(ctx, m)
 	case *messages.GetTask:
 		r.getTask(ctx, m)
 	case *messages.GetLanes:
@@ -110,7 +114,9 @@ func (r *registry) receiveQuestion(ctx actor.Context) {
 	case *messages.GetCounts:
 		r.getCounts(ctx)
 	case getView:
-		ctx.Respond(r.tasks.view())
+		seen := r.tasks.view()
+		seen.serving = r.serving()
+		ctx.Respond(seen)
 	case *getLanesAt:
 		r.getLanesAt(ctx, m)
 	case getRoutes:
@@ -192,12 +198,12 @@ func (r *registry) current(it item, allowed ...task.Status) bool {
 
 // commit applies a change and hands its record to the persister, to ride on the next group. When somebody waits for it,
 // answer goes to replyTo AFTER the sync.
-func (r *registry) commit(ctx actor.Context, s slot, c change, answer *messages.DeliveryAccepted, replyTo *actor.PID) bool {
+func (r *registry) commit(ctx actor.Context, s slot, c change, answer any, replyTo *actor.PID) bool {
 	if err := r.tasks.change(s, c); err != nil {
 		return false
 	}
 	kind, record := c.record()
-	ctx.Send(r.persister, &store{kind: kind, record: record, answer: answer, replyTo: replyTo})
+	r.write(ctx, ShardOfTask(c.id), &store{kind: kind, record: record, answer: answer, replyTo: replyTo})
 	r.publishChange(ctx, s)
 	return true
 }
@@ -302,7 +308,7 @@ func (r *registry) dispatch(ctx actor.Context) {
 		if !ok {
 			break
 		}
-		if s := slot(h); !r.expire(ctx, s) && r.assign(ctx, s, run) {
+		if s := slot(h); r.owns(r.tasks.get(s).ID) && !r.expire(ctx, s) && r.assign(ctx, s, run) {
 			continue
 		}
 		r.schedule.Ended(run, schedule.Neutral)
@@ -385,6 +391,7 @@ func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
 	}
 	r.metrics.Tasks.Attempts.With(m.handler, m.result.Outcome.String()).Inc()
 	r.metrics.Tasks.AttemptSeconds.With(m.handler).Observe(m.took.Seconds())
+	r.leaveIdle(ctx)
 	r.dispatch(ctx)
 	r.answerDrainers(ctx)
 }
@@ -483,21 +490,22 @@ func (r *registry) armWake(ctx actor.Context) {
 
 // forget drops tasks with their parts, here and in the journal.
 func (r *registry) forget(ctx actor.Context, slots []slot) {
-	if len(slots) == 0 {
-		return
-	}
-	ids := make([]byte, 0, len(slots)*len(task.ID{}))
+	ids := make(map[int][]byte) // by shard; one machine has one
 	for _, s := range slots {
-		for _, p := range r.tasks.parts[s] {
-			id := r.tasks.get(p).ID
-			ids = append(ids, id[:]...)
+		number := 0
+		if r.shards != nil {
+			number = ShardOfTask(r.tasks.get(s).ID)
 		}
-		id := r.tasks.get(s).ID
-		ids = append(ids, id[:]...)
+		for _, p := range slices.Concat(r.tasks.parts[s], []slot{s}) {
+			id := r.tasks.get(p).ID
+			ids[number] = append(ids[number], id[:]...)
+		}
 		r.tasks.removeDelivery(s)
 	}
-	ctx.Send(r.persister, &store{
-		kind:   journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN,
-		record: &journalv1.TasksForgotten{TaskIds: ids},
-	})
+	for number, forgotten := range ids {
+		r.write(ctx, number, &store{
+			kind:   journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN,
+			record: &journalv1.TasksForgotten{TaskIds: forgotten},
+		})
+	}
 }

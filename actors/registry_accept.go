@@ -2,7 +2,6 @@ package actors
 
 import (
 	"errors"
-	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -32,10 +31,9 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 		return
 	}
 	id, record := r.newID(), m.record
-	record.TaskId, record.MaxAttempts = id[:], uint32(r.maxAttempts(m.GetDelivery()))
-	r.split(record, m.GetDelivery())
+	r.fill(record, m.GetDelivery(), id, r.newID)
 	if max(proto.Size(record), len(m.GetDelivery().GetBody())) > journal.MaxRecordBytes {
-		ctx.Respond(&messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_TOO_LARGE, Detail: "the delivery is too large"})
+		ctx.Respond(tooLarge)
 		return
 	}
 	s := r.tasks.addAccepted(record, journal.Position{})
@@ -49,35 +47,8 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 	})
 }
 
-// split makes a part for each assignment where there are several.
-func (r *registry) split(record *journalv1.TaskAccepted, d *messages.Delivery) {
-	if len(d.GetAssignments()) < 2 {
-		return
-	}
-	for _, a := range d.GetAssignments() {
-		id := r.newID()
-		record.Parts = append(record.Parts, &journalv1.Part{
-			TaskId: id[:], Route: a.GetRoute(), Key: a.GetKey(),
-			MaxAttempts: uint32(r.attempts(d.GetMaxAttempts(), r.routes[a.GetRoute()].maxAttempts())),
-		})
-	}
-}
-
-// maxAttempts bounds the automatic attempts of a delivery that is not split: by what its source says, its route, its
-// handler, or the configuration.
-func (r *registry) maxAttempts(d *messages.Delivery) uint16 {
-	if assignments := d.GetAssignments(); len(assignments) > 0 {
-		return r.attempts(d.GetMaxAttempts(), r.routes[assignments[0].GetRoute()].maxAttempts())
-	}
-	binding, _ := r.handlers.Lookup(d.GetSource(), d.GetEventType())
-	return r.attempts(d.GetMaxAttempts(), binding.MaxAttempts)
-}
-
-// attempts is the first of the bounds that is set.
-func (r *registry) attempts(ofDelivery uint32, ofHandler int) uint16 {
-	bound := or(int(ofDelivery), or(ofHandler, r.config.MaxAttempts))
-	return uint16(min(bound, math.MaxUint16))
-}
+// tooLarge is the answer to a delivery that no journal takes.
+var tooLarge = &messages.DeliveryRefused{Reason: messages.Refusal_REFUSAL_TOO_LARGE, Detail: "the delivery is too large"}
 
 // refusal says why no new delivery is taken at the moment, if so.
 func (r *registry) refusal() *messages.DeliveryRefused {
@@ -129,7 +100,7 @@ func (r *registry) acceptAgain(ctx actor.Context, s slot) {
 
 // requeue makes a task run again; of a split one, the parts that did not succeed. The answer is sent once that is on
 // stable storage.
-func (r *registry) requeue(ctx actor.Context, s slot, answer *messages.DeliveryAccepted, replyTo *actor.PID) error {
+func (r *registry) requeue(ctx actor.Context, s slot, answer any, replyTo *actor.PID) error {
 	var again []slot
 	for _, t := range r.tasks.runnable(s) {
 		e := r.tasks.get(t)

@@ -32,7 +32,7 @@ func (r *registry) cancelTask(ctx actor.Context, m *messages.CancelTask) {
 		ctx.Respond(&messages.TaskRefused{Detail: "a task that is " + status + " cannot be cancelled"})
 		return
 	}
-	ctx.Respond(&messages.TaskChanged{Task: r.tasks.message(s)})
+	r.confirm(ctx, r.tasks.get(s).ID, &messages.TaskChanged{Task: r.tasks.message(s)})
 	r.dispatch(ctx)
 }
 
@@ -63,12 +63,16 @@ func (r *registry) retryTask(ctx actor.Context, m *messages.RetryTask) {
 		ctx.Respond(&messages.TaskRefused{Detail: detail})
 		return
 	}
-	ctx.Respond(&messages.TaskChanged{Task: r.tasks.message(s)})
+	r.confirm(ctx, r.tasks.get(s).ID, &messages.TaskChanged{Task: r.tasks.message(s)})
 }
 
 // lookup finds a task by the text of its ID, and answers for it when there is none.
 func (r *registry) lookup(ctx actor.Context, text string) (slot, bool) {
 	id, err := task.ParseID(text)
+	if err == nil && !r.owns(id) {
+		ctx.Respond(away)
+		return 0, false
+	}
 	if err == nil {
 		if s, known := r.tasks.find(id); known {
 			return s, true
@@ -90,6 +94,7 @@ func (r *registry) stopRunning(ctx actor.Context, outcome task.Outcome, match fu
 func (r *registry) getTask(ctx actor.Context, m *messages.GetTask) {
 	reply := &foundTask{}
 	if id, err := task.ParseID(m.GetWebhookId()); err == nil {
+		reply.away = !r.owns(id)
 		if s, known := r.tasks.find(id); known {
 			reply.task, reply.at = r.tasks.message(s), r.tasks.get(s).at
 		}
@@ -147,6 +152,10 @@ func (r *registry) snapshotNow(ctx actor.Context) {
 
 func (r *registry) save(ctx actor.Context) {
 	r.saving = true
+	if r.shards != nil {
+		r.saveShards(ctx)
+		return
+	}
 	ctx.Send(r.persister, &saveSnapshot{tasks: r.tasks.view(), covered: r.covered})
 }
 
@@ -170,6 +179,7 @@ func (r *registry) upkeepDue(ctx actor.Context) {
 	r.forgetOld(ctx)
 	r.arrivals.tidy(func(it item) bool { return r.current(it, task.Queued, task.Retrying, task.Processing) })
 	r.gauge()
+	r.gaugeShards(ctx)
 	r.after(ctx, upkeepInterval, upkeepDue{})
 }
 

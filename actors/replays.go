@@ -78,6 +78,10 @@ func (r *replays) Receive(ctx actor.Context) {
 
 // start asks the registry for a view, and selects on a goroutine of its own, which ends by itself.
 func (r *replays) start(ctx actor.Context, m *messages.StartReplay) {
+	if _, known := r.byID[m.GetId()]; known {
+		ctx.Respond(&messages.ReplayRefused{Detail: "there is a replay of this ID"})
+		return
+	}
 	running := 0
 	for _, p := range r.byID {
 		if p.told.GetState() == messages.ReplayState_REPLAY_STATE_RUNNING {
@@ -143,17 +147,21 @@ func selectOldest(v view, q Query) []task.ID {
 }
 
 func (r *replays) selected(ctx actor.Context, m *replaySelected) {
-	r.last++
+	id := m.command.GetId()
+	if id == 0 {
+		r.last++
+		id = r.last
+	}
 	now := r.clock.Now().UnixNano()
 	p := &replay{
 		told: &messages.Replay{
-			Id: r.last, State: messages.ReplayState_REPLAY_STATE_RUNNING, Filter: m.command.GetFilter(),
+			Id: id, State: messages.ReplayState_REPLAY_STATE_RUNNING, Filter: m.command.GetFilter(),
 			Rate: m.command.GetRate(), Total: uint64(len(m.ids)), StartedAt: now,
 		},
 		left: m.ids, at: now, budget: 1,
 	}
-	r.byID[r.last] = p
-	r.order = append(r.order, r.last)
+	r.byID[id] = p
+	r.order = append(r.order, id)
 	r.forget()
 	r.publish(ctx, p)
 	r.advance(ctx, p)
@@ -269,6 +277,14 @@ func (t *Troupe) StartReplay(
 	ctx context.Context, filter *messages.Filter, rate float64,
 ) (*messages.Replay, *messages.ReplayRefused, error) {
 	return t.askReplays(ctx, &messages.StartReplay{Filter: filter, Rate: rate})
+}
+
+// StartSharedReplay starts this member's share of a replay, whose ID other members give theirs, too. Exactly one of the three is
+// set.
+func (t *Troupe) StartSharedReplay(
+	ctx context.Context, id uint64, filter *messages.Filter, rate float64,
+) (*messages.Replay, *messages.ReplayRefused, error) {
+	return t.askReplays(ctx, &messages.StartReplay{Id: id, Filter: filter, Rate: rate})
 }
 
 // CancelReplay stops one; the tasks that run again already are not touched. Exactly one of the three is set.

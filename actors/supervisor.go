@@ -18,6 +18,13 @@ type supervisor struct {
 	workers   *actor.Props
 	replays   *actor.Props
 	handlers  *actor.Props
+	members   []child // what only a cluster's member has
+}
+
+// child is an actor to be spawned under a name.
+type child struct {
+	name  string
+	props *actor.Props
 }
 
 // Receive starts the children, and tells whoever asks that they are there.
@@ -32,13 +39,10 @@ func (s *supervisor) Receive(ctx actor.Context) {
 
 // start spawns the children, each of which is addressed by its name, in the order in which they are needed.
 func (s *supervisor) start(ctx actor.Context) {
-	for _, child := range []struct {
-		name  string
-		props *actor.Props
-	}{
+	for _, child := range append([]child{
 		{namePersister, s.persister}, {nameHandlers, s.handlers}, {nameRegistry, s.registry}, {nameWorkers, s.workers},
 		{nameReplays, s.replays},
-	} {
+	}, s.members...) {
 		if _, err := ctx.SpawnNamed(child.props, child.name); err != nil {
 			panic(fmt.Sprintf("spawn %s: %v", child.name, err))
 		}
@@ -62,13 +66,16 @@ func (t *Troupe) supervisorProps(state *State, first *terms) *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
 			persister: t.persisterProps(), registry: t.registryProps(state, first), workers: t.workersProps(),
-			replays: t.replaysProps(), handlers: t.handlersProps(),
+			replays: t.replaysProps(), handlers: t.handlersProps(), members: t.memberProps(),
 		}
 	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
 }
 
 func (t *Troupe) persisterProps() *actor.Props {
 	d := t.deps
+	if d.Membership != nil {
+		return t.writerProps()
+	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &persister{
 			journal: d.Journal, registry: t.registry, clock: d.Clock, metrics: d.Metrics, fail: t.fail, retryFull: 30,
@@ -87,6 +94,7 @@ func (t *Troupe) registryProps(state *State, first *terms) *actor.Props {
 			persister: t.persister, tasks: state.tasks, covered: state.end,
 			schedule: schedule.New(first.routes.schedules(), schedule.Route{}),
 			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
+			shards: t.newShards(), fail: t.fail,
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
 }
@@ -129,7 +137,7 @@ func (t *Troupe) workersProps() *actor.Props {
 	d := t.deps
 	attempt := actor.PropsFromProducer(func() actor.Actor {
 		a := &attempts{
-			journal: d.Journal, clock: d.Clock, metrics: d.Metrics, tracer: d.Tracer, registry: t.registry,
+			journal: t.reader(), clock: d.Clock, metrics: d.Metrics, tracer: d.Tracer, registry: t.registry,
 			behavior: actor.NewBehavior(),
 		}
 		a.behavior.Become(a.idle)

@@ -300,6 +300,8 @@ type view struct {
 	places  []*shared[place]
 	paused  []uint32
 	size    int
+	only    func(task.ID) bool // which tasks each passes on; nil for all
+	serving []int              // the shards whose tasks it holds, in a cluster
 }
 
 // view returns the table as it is now.
@@ -349,7 +351,7 @@ func (v view) each(fn func(record) bool) {
 	for _, c := range v.chunks {
 		for i := range c.entries {
 			e := &c.entries[i]
-			if !e.used {
+			if !e.used || v.only != nil && !v.only(e.ID) {
 				continue
 			}
 			if !fn(v.record(c, i)) {
@@ -365,4 +367,40 @@ func (v view) record(c *chunk, i int) record {
 	return record{
 		entry: e, detail: c.detailOrEmpty(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
 	}
+}
+
+// absorb takes in the tasks of another table, whose IDs are not in this one, and says which slots they got. The other is not
+// used any more, but for reading.
+func (t *table) absorb(other *table) map[slot]slot {
+	moved := make(map[slot]slot, other.used)
+	for s := slot(0); s < other.next; s++ {
+		e := *other.get(s)
+		if !e.used {
+			continue
+		}
+		e.origin = t.origins.acquire(other.origins.get(e.origin))
+		e.place = t.places.acquire(other.places.get(e.place))
+		moved[s] = t.add(e)
+		if d := other.detail(s); d != nil {
+			t.setDetail(moved[s], d)
+		}
+	}
+	for parent, parts := range other.parts {
+		slots := make([]slot, len(parts))
+		for i, p := range parts {
+			slots[i] = moved[p]
+			t.edit(moved[p]).parent = moved[parent]
+		}
+		t.parts[moved[parent]] = slots
+	}
+	return moved
+}
+
+// of is the part of a view that holds one shard of so many.
+func (v view) of(shard, shards int) view {
+	v.only = func(id task.ID) bool { return ShardOfTask(id) == shard }
+	v.paused = slices.DeleteFunc(slices.Clone(v.paused), func(number uint32) bool {
+		return ShardOf(v.places[number].value.key, shards) != shard
+	})
+	return v
 }

@@ -72,9 +72,9 @@ func (r *registry) takeOver(ctx actor.Context, next *terms) {
 }
 
 // isStale says whether a delivery is assigned to a route that is not known.
-func (r *registry) isStale(d *messages.Delivery) bool {
+func (t *terms) isStale(d *messages.Delivery) bool {
 	for _, a := range d.GetAssignments() {
-		if r.routes[a.GetRoute()] == nil {
+		if t.routes[a.GetRoute()] == nil {
 			return true
 		}
 	}

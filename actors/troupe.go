@@ -38,12 +38,16 @@ import (
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
-// Deps is what the troupe works with. Journal, Snapshots, Handlers and Metrics are required.
+// Deps is what the troupe works with. Handlers and Metrics are required, and Journal and Snapshots, or Membership in place of
+// them.
 type Deps struct {
 	Journal   journal.Journal
 	Snapshots journal.Snapshots
-	Handlers  Handlers
-	Metrics   *metrics.Set
+	// Membership makes the troupe that of a cluster's member: it begins without tasks, and works those of the shards that it
+	// is told to take.
+	Membership *Membership
+	Handlers   Handlers
+	Metrics    *metrics.Set
 	// Routes are those that deliveries may be assigned to. What is assigned to none goes to Handlers.
 	Routes []Route
 	// HandlerActors are spawned below the supervisor before the first attempt.
@@ -63,6 +67,23 @@ type Deps struct {
 	// Watch is told what changed, in the order in which each task changes. It is called from the registry's own goroutine,
 	// and must be quick.
 	Watch func(Change)
+}
+
+func (d Deps) validate() error {
+	if d.Handlers == nil || d.Metrics == nil {
+		return errors.New("actors: handlers and metrics are required")
+	}
+	m := d.Membership
+	switch {
+	case m == nil && (d.Journal == nil || d.Snapshots == nil):
+		return errors.New("actors: journal and snapshots are required")
+	case m != nil && (m.Log == nil || m.Valid == nil || m.Fenced == nil || m.Stored == nil):
+		return errors.New("actors: a membership needs all its parts")
+	case m != nil && (m.Shards < 1 || m.Shards > MaxShards):
+		return fmt.Errorf("actors: %d shards are not within 1 to %d", m.Shards, MaxShards)
+	default:
+		return nil
+	}
 }
 
 func (d Deps) withDefaults() Deps {
@@ -100,6 +121,7 @@ type Troupe struct {
 	replies *replies
 
 	supervisor, registry, persister, replays *actor.PID
+	intake, tail                             *actor.PID // of a cluster's member
 
 	failed  chan error // takes the first fatal error
 	failing atomic.Bool
@@ -111,8 +133,8 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if deps.Journal == nil || deps.Snapshots == nil || deps.Handlers == nil || deps.Metrics == nil {
-		return nil, errors.New("actors: journal, snapshots, handlers and metrics are required")
+	if err := deps.validate(); err != nil {
+		return nil, err
 	}
 	first, err := newTerms(config, deps.Routes, deps.Handlers)
 	if err != nil {
@@ -130,6 +152,8 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	t.registry = actor.NewPID(address, nameSupervisor+"/"+nameRegistry)
 	t.persister = actor.NewPID(address, nameSupervisor+"/"+namePersister)
 	t.replays = actor.NewPID(address, nameSupervisor+"/"+nameReplays)
+	t.intake = actor.NewPID(address, nameSupervisor+"/"+nameIntake)
+	t.tail = actor.NewPID(address, nameSupervisor+"/"+nameTail)
 	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state, first), nameSupervisor); err != nil {
 		return nil, err
 	}
@@ -157,7 +181,7 @@ func (t *Troupe) Failed() <-chan error { return t.failed }
 func (t *Troupe) Accept(
 	ctx context.Context, d *messages.Delivery,
 ) (*messages.DeliveryAccepted, *messages.DeliveryRefused, error) {
-	answer, err := t.ask(ctx, newAccept(d))
+	answer, err := t.deliver(ctx, d)
 	switch m := answer.(type) {
 	case *messages.DeliveryAccepted:
 		return m, nil, nil
@@ -168,6 +192,18 @@ func (t *Troupe) Accept(
 	default:
 		return nil, nil, err
 	}
+}
+
+// deliver asks who makes deliveries durable.
+func (t *Troupe) deliver(ctx context.Context, d *messages.Delivery) (any, error) {
+	if t.deps.Membership == nil {
+		return t.ask(ctx, newAccept(d))
+	}
+	m, refused, err := t.newIntakeDelivery(d)
+	if m == nil {
+		return refused, err
+	}
+	return t.replies.ask(ctx, t.intake, m, t.config.AnswerTimeout)
 }
 
 func (t *Troupe) ask(ctx context.Context, message any) (any, error) {
@@ -186,29 +222,37 @@ func (t *Troupe) Delivery(ctx context.Context, id string) (*messages.Task, *mess
 	return t.read(ctx, id)
 }
 
+// Find returns a task, or nil, and where its delivery lies; the zero position while it is not on stable storage.
+func (t *Troupe) Find(ctx context.Context, id string) (*messages.Task, journal.Position, error) {
+	for again := true; ; again = false {
+		answer, err := t.ask(ctx, &messages.GetTask{WebhookId: id})
+		if err != nil {
+			return nil, journal.Position{}, err
+		}
+		found, _ := answer.(*foundTask)
+		switch {
+		case found == nil:
+			return nil, journal.Position{}, nil
+		case found.away:
+			return nil, journal.Position{}, ErrAway
+		case found.task != nil || !again || !t.lookFor(ctx, id):
+			return found.task, found.at, nil
+		}
+	}
+}
+
 // read returns a task and its delivery, as far as there are any.
 func (t *Troupe) read(ctx context.Context, id string) (*messages.Task, *messages.Delivery, error) {
-	answer, err := t.ask(ctx, &messages.GetTask{WebhookId: id})
-	if err != nil {
-		return nil, nil, err
+	found, at, err := t.Find(ctx, id)
+	if err != nil || found == nil || at.IsZero() {
+		return found, nil, err
 	}
-	found, _ := answer.(*foundTask)
-	if found == nil || found.task == nil || found.at.IsZero() {
-		return found.taskOrNil(), nil, nil
-	}
-	delivery, err := readDelivery(t.deps.Journal, found.at)
+	delivery, err := readDelivery(t.reader(), at)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the delivery of task %s: %w", id, err)
 	}
-	found.task.DeliveryId = delivery.GetDeliveryId()
-	return found.task, delivery, nil
-}
-
-func (f *foundTask) taskOrNil() *messages.Task {
-	if f == nil {
-		return nil
-	}
-	return f.task
+	found.DeliveryId = delivery.GetDeliveryId()
+	return found, delivery, nil
 }
 
 // Counts says how many tasks stand where.
@@ -264,18 +308,27 @@ func (t *Troupe) PauseLane(ctx context.Context, c *messages.PauseLane) (*message
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*messages.LanesChanged), nil
+	changed, ok := answer.(*messages.LanesChanged)
+	if !ok {
+		return nil, ErrAway
+	}
+	return changed, nil
 }
 
 func (t *Troupe) change(ctx context.Context, command any) (*messages.Task, *messages.TaskRefused, error) {
-	answer, err := t.ask(ctx, command)
-	switch m := answer.(type) {
-	case *messages.TaskChanged:
-		return m.GetTask(), nil, nil
-	case *messages.TaskRefused:
-		return nil, m, nil
-	default:
-		return nil, nil, err
+	for again := true; ; again = false {
+		answer, err := t.ask(ctx, command)
+		switch m := answer.(type) {
+		case *messages.TaskChanged:
+			return m.GetTask(), nil, nil
+		case *messages.TaskRefused:
+			id := command.(interface{ GetWebhookId() string }).GetWebhookId()
+			if !m.GetNotFound() || !again || !t.lookFor(ctx, id) {
+				return nil, m, nil
+			}
+		default:
+			return nil, nil, err
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	Tasks           Tasks    `koanf:"tasks"`
 	Journal         Journal  `koanf:"journal"`
 	Remote          Remote   `koanf:"remote"`
+	Cluster         Cluster  `koanf:"cluster" reload:"restart"`
 	Tracing         Tracing  `koanf:"tracing" reload:"restart"`
 
 	Sources  map[string]Source  `koanf:"sources"`
@@ -274,5 +275,6 @@ func Default() *Config {
 		},
 		Tracing: Tracing{SampleRatio: 1, Service: "hooktroupe"},
 		Journal: Journal{SegmentBytes: 64 << 20, HighWater: 0.9},
+		Cluster: defaultCluster(),
 	}
 }

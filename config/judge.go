@@ -49,6 +49,7 @@ func (j *judge) run() {
 		c.Handlers[name] = h
 	}
 	j.remote()
+	j.cluster()
 	j.tracing()
 	j.routes()
 	if len(c.Sources) == 0 {

@@ -95,6 +95,7 @@ type daemon struct {
 	metrics   *metrics.Set
 	readiness *readiness
 	gate      *gate
+	front     *front          // of a cluster's member; nil for one machine
 	tracer    *tracing.Tracer // nil where nothing is traced
 	changes   *stream.Feed
 	ingress   *ingress.Ingress
@@ -118,8 +119,21 @@ func (d *daemon) start(ctx context.Context) error {
 	d.gate, d.changes = &gate{}, stream.New(0, d.clock.Now())
 	d.gate.routing.Store(routing)
 	d.cleanup.push("handlers", func() error { d.gate.routing.Load().close(nil); return nil })
+	if d.config.Cluster.Enabled {
+		d.front = &front{gate: d.gate, clock: d.clock, joined: make(chan struct{})}
+	}
 	if err := d.listen(ctx); err != nil {
 		return err
+	}
+	if d.front != nil {
+		if err := d.startHub(); err != nil {
+			return fmt.Errorf("remote: %w", err)
+		}
+		if err := d.startMember(ctx); err != nil {
+			return err
+		}
+		d.tellReady(Info{})
+		return nil
 	}
 	opened, err := d.openStorage()
 	if err != nil {
@@ -145,19 +159,44 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	d.cleanup.push("actors", d.stopTroupe)
 	d.gate.open(d.troupe)
+	d.tellReady(Info{DataDir: opened.folder, Tasks: tasks, Waiting: waiting})
+	debug.FreeOSMemory() // recovery leaves behind as much as it keeps
+	return nil
+}
+
+// tellReady says that deliveries may come.
+func (d *daemon) tellReady(info Info) {
 	d.readiness.set(stateReady, "")
-	info := Info{
-		URL: d.url(d.server.Addr().String()), AdminURL: d.url(d.server.AdminAddr().String()),
-		DataDir: opened.folder, Tasks: tasks, Waiting: waiting,
-	}
+	info.URL, info.AdminURL = d.url(d.server.Addr().String()), d.url(d.server.AdminAddr().String())
 	d.log.WithFields(logrus.Fields{
-		logfield.Address: info.URL, "tasks": tasks, "waiting": waiting,
+		logfield.Address: info.URL, "tasks": info.Tasks, "waiting": info.Waiting,
 	}).Info("ready")
 	if d.options.Ready != nil {
 		d.options.Ready(info)
 	}
-	debug.FreeOSMemory() // recovery leaves behind as much as it keeps
-	return nil
+}
+
+// doors are what the listeners talk to: this machine's gate, or the front of all members.
+type doors interface {
+	ingress.Acceptor
+	status.Tasks
+	status.Lanes
+	status.Replays
+}
+
+func (d *daemon) doors() doors {
+	if d.front != nil {
+		return d.front
+	}
+	return d.gate
+}
+
+// ready is status.Health.Ready.
+func (d *daemon) ready() status.Readiness {
+	if d.front != nil {
+		return d.front.ready(d.readiness.report())
+	}
+	return d.readiness.report()
 }
 
 func (d *daemon) url(address string) string {
@@ -184,7 +223,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	}
 	board := health.New(d.watched(entries), health.Dependencies{Clock: d.clock, Metrics: d.metrics, Log: d.log})
 	in := ingress.New(cfg.Ingress(), ingress.Dependencies{
-		Acceptor: d.gate, Observer: board, Router: d.gate.routing.Load().assign, Tracer: d.tracer,
+		Acceptor: d.doors(), Observer: board, Router: d.gate.routing.Load().assign, Tracer: d.tracer,
 		Clock: d.clock, Metrics: d.metrics, Log: d.log,
 	})
 	in.SetTable(table)
@@ -199,8 +238,8 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Dashboard: page, Audit: trail, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.gate, Lanes: d.gate, Replays: d.gate, History: past, Budgets: d.budgets, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
-			Health:  status.Health{Ready: d.readiness.report},
+			Tasks: d.doors(), Lanes: d.doors(), Replays: d.doors(), History: past, Budgets: d.budgets, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
+			Health:  status.Health{Ready: d.ready},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),
 	})

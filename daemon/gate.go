@@ -96,12 +96,25 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 	if t == nil {
 		return nil, "", errStarting
 	}
-	query := actors.Query{
+	query, some, err := g.query(q)
+	if err != nil || !some {
+		return nil, "", err
+	}
+	tasks, next, err := t.List(ctx, query)
+	if err != nil || next == (task.ID{}) {
+		return tasks, "", err
+	}
+	return tasks, next.String(), nil
+}
+
+// query is what the API asks as the troupe understands it; some is false where nothing can match.
+func (g *gate) query(q status.Query) (query actors.Query, some bool, err error) {
+	query = actors.Query{
 		Source: q.Source, EventType: q.Event, Key: q.Key, Route: q.Route, Text: q.Error, Words: q.Text, Limit: q.Limit,
 	}
 	if names, narrowed := g.routing.Load().assignments(q.Route, q.Handler); narrowed {
 		if query.Route, query.Routes = "", names; len(names) == 0 {
-			return nil, "", nil // nothing leads there
+			return query, false, nil // nothing leads there
 		}
 	}
 	for _, s := range q.Statuses {
@@ -114,17 +127,11 @@ func (g *gate) List(ctx context.Context, q status.Query) ([]*messages.Task, stri
 		query.Until = q.Until.UnixNano()
 	}
 	if q.After != "" {
-		after, err := task.ParseID(q.After)
-		if err != nil {
-			return nil, "", status.ErrBadCursor
+		if query.After, err = task.ParseID(q.After); err != nil {
+			return query, false, status.ErrBadCursor
 		}
-		query.After = after
 	}
-	tasks, next, err := t.List(ctx, query)
-	if err != nil || next == (task.ID{}) {
-		return tasks, "", err
-	}
-	return tasks, next.String(), nil
+	return query, true, nil
 }
 
 // Counts is status.Tasks.

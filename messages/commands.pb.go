@@ -297,7 +297,9 @@ type StartReplay struct {
 	// filter selects the tasks; its statuses must be final, and mean failed when there are none.
 	Filter *Filter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// rate is how many are replayed in a second; zero means as fast as they can be.
-	Rate          float64 `protobuf:"fixed64,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	Rate float64 `protobuf:"fixed64,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// id is that of the replay, where it is one of several members' of a cluster; zero means the next.
+	Id            uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +344,13 @@ func (x *StartReplay) GetFilter() *Filter {
 func (x *StartReplay) GetRate() float64 {
 	if x != nil {
 		return x.Rate
+	}
+	return 0
+}
+
+func (x *StartReplay) GetId() uint64 {
+	if x != nil {
+		return x.Id
 	}
 	return 0
 }
@@ -416,10 +425,11 @@ const file_webhook_v1_commands_proto_rawDesc = "" +
 	"\tPauseLane\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x16\n" +
-	"\x06paused\x18\x03 \x01(\bR\x06paused\"M\n" +
+	"\x06paused\x18\x03 \x01(\bR\x06paused\"]\n" +
 	"\vStartReplay\x12*\n" +
 	"\x06filter\x18\x01 \x01(\v2\x12.webhook.v1.FilterR\x06filter\x12\x12\n" +
-	"\x04rate\x18\x02 \x01(\x01R\x04rate\"\x1e\n" +
+	"\x04rate\x18\x02 \x01(\x01R\x04rate\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"\x1e\n" +
 	"\fCancelReplay\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02idB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 

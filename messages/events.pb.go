@@ -39,6 +39,8 @@ const (
 	Refusal_REFUSAL_TOO_LARGE Refusal = 5
 	// The journal's budget of disk is used up to its high-water mark.
 	Refusal_REFUSAL_STORAGE_BUDGET Refusal = 6
+	// The store that the members of the cluster share does not answer.
+	Refusal_REFUSAL_STORE_UNAVAILABLE Refusal = 7
 )
 
 // Enum value maps for Refusal.
@@ -51,15 +53,17 @@ var (
 		4: "REFUSAL_DRAINING",
 		5: "REFUSAL_TOO_LARGE",
 		6: "REFUSAL_STORAGE_BUDGET",
+		7: "REFUSAL_STORE_UNAVAILABLE",
 	}
 	Refusal_value = map[string]int32{
-		"REFUSAL_UNSPECIFIED":    0,
-		"REFUSAL_BACKLOG_FULL":   1,
-		"REFUSAL_STORAGE_FULL":   2,
-		"REFUSAL_STORAGE_FAILED": 3,
-		"REFUSAL_DRAINING":       4,
-		"REFUSAL_TOO_LARGE":      5,
-		"REFUSAL_STORAGE_BUDGET": 6,
+		"REFUSAL_UNSPECIFIED":       0,
+		"REFUSAL_BACKLOG_FULL":      1,
+		"REFUSAL_STORAGE_FULL":      2,
+		"REFUSAL_STORAGE_FAILED":    3,
+		"REFUSAL_DRAINING":          4,
+		"REFUSAL_TOO_LARGE":         5,
+		"REFUSAL_STORAGE_BUDGET":    6,
+		"REFUSAL_STORE_UNAVAILABLE": 7,
 	}
 )
 
@@ -325,7 +329,9 @@ type TaskRefused struct {
 	// not_found is set when there is no such task.
 	NotFound bool `protobuf:"varint,1,opt,name=not_found,json=notFound,proto3" json:"not_found,omitempty"`
 	// detail says why not.
-	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// away is set when nobody can say at the moment: the member of the cluster that owns the task is changing.
+	Away          bool `protobuf:"varint,3,opt,name=away,proto3" json:"away,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -372,6 +378,13 @@ func (x *TaskRefused) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *TaskRefused) GetAway() bool {
+	if x != nil {
+		return x.Away
+	}
+	return false
 }
 
 // ReplayChanged answers StartReplay and CancelReplay.
@@ -495,15 +508,16 @@ const file_webhook_v1_events_proto_rawDesc = "" +
 	"\vTaskChanged\x12$\n" +
 	"\x04task\x18\x01 \x01(\v2\x10.webhook.v1.TaskR\x04task\"6\n" +
 	"\fLanesChanged\x12&\n" +
-	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\"B\n" +
+	"\x05lanes\x18\x01 \x03(\v2\x10.webhook.v1.LaneR\x05lanes\"V\n" +
 	"\vTaskRefused\x12\x1b\n" +
 	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\";\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x12\n" +
+	"\x04away\x18\x03 \x01(\bR\x04away\";\n" +
 	"\rReplayChanged\x12*\n" +
 	"\x06replay\x18\x01 \x01(\v2\x12.webhook.v1.ReplayR\x06replay\"D\n" +
 	"\rReplayRefused\x12\x1b\n" +
 	"\tnot_found\x18\x01 \x01(\bR\bnotFound\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail*\xbb\x01\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail*\xda\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUSAL_BACKLOG_FULL\x10\x01\x12\x18\n" +
@@ -511,7 +525,8 @@ const file_webhook_v1_events_proto_rawDesc = "" +
 	"\x16REFUSAL_STORAGE_FAILED\x10\x03\x12\x14\n" +
 	"\x10REFUSAL_DRAINING\x10\x04\x12\x15\n" +
 	"\x11REFUSAL_TOO_LARGE\x10\x05\x12\x1a\n" +
-	"\x16REFUSAL_STORAGE_BUDGET\x10\x06B+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
+	"\x16REFUSAL_STORAGE_BUDGET\x10\x06\x12\x1d\n" +
+	"\x19REFUSAL_STORE_UNAVAILABLE\x10\aB+Z)github.com/hooktroupe/hooktroupe/messagesb\x06proto3"
 
 var (
 	file_webhook_v1_events_proto_rawDescOnce sync.Once

@@ -78,6 +78,8 @@ func declined(d *messages.DeliveryRefused) *refusal {
 		r.kind = problem.StorageBudget
 	case messages.Refusal_REFUSAL_STORAGE_FAILED:
 		r.kind = problem.StorageFailed
+	case messages.Refusal_REFUSAL_STORE_UNAVAILABLE:
+		r.kind = problem.StoreUnavailable
 	case messages.Refusal_REFUSAL_DRAINING:
 		r.kind = problem.Draining
 	case messages.Refusal_REFUSAL_TOO_LARGE:

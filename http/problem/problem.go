@@ -43,6 +43,7 @@ const (
 	StorageBudget          // no room in the budget of disk
 	StorageFailed          // the journal failed
 	Unavailable            // any trouble of our own, to senders that take only some statuses for it
+	StoreUnavailable       // the store that a cluster's members share does not answer
 	Draining               // the daemon is stopping
 	DeliveryTooLarge       // does not fit into one journal record
 	NoAnswer               // the registry did not answer in time
@@ -91,6 +92,7 @@ var table = [kinds]definition{
 	StorageBudget:     {503, "storage-budget", "storage_budget", "The budget of disk is used up"},
 	StorageFailed:     {503, "storage-failed", "storage_failed", "The delivery cannot be stored"},
 	Unavailable:       {503, "unavailable", "unavailable", "Deliveries cannot be taken now"},
+	StoreUnavailable:  {503, "store-unavailable", "store_unavailable", "The delivery cannot be stored at the moment"},
 	Draining:          {503, "draining", "draining", "The daemon is stopping"},
 	DeliveryTooLarge:  {413, "delivery-too-large", "delivery_too_large", "The delivery does not fit into one record"},
 	NoAnswer:          {503, "no-answer", "no_answer", "The daemon did not answer in time"},

@@ -52,6 +52,8 @@ const (
 	RecordType_RECORD_TYPE_TASK_MOVED RecordType = 10
 	// LanePaused.
 	RecordType_RECORD_TYPE_LANE_PAUSED RecordType = 11
+	// TaskRedelivered.
+	RecordType_RECORD_TYPE_TASK_REDELIVERED RecordType = 12
 )
 
 // Enum value maps for RecordType.
@@ -69,20 +71,22 @@ var (
 		9:  "RECORD_TYPE_TASK_EXPIRED",
 		10: "RECORD_TYPE_TASK_MOVED",
 		11: "RECORD_TYPE_LANE_PAUSED",
+		12: "RECORD_TYPE_TASK_REDELIVERED",
 	}
 	RecordType_value = map[string]int32{
-		"RECORD_TYPE_UNSPECIFIED":     0,
-		"RECORD_TYPE_TASK_ACCEPTED":   1,
-		"RECORD_TYPE_ATTEMPT_STARTED": 2,
-		"RECORD_TYPE_ATTEMPT_ENDED":   3,
-		"RECORD_TYPE_TASK_CANCELLED":  4,
-		"RECORD_TYPE_TASK_REQUEUED":   5,
-		"RECORD_TYPE_TASKS_FORGOTTEN": 6,
-		"RECORD_TYPE_TASK_IMPORTED":   7,
-		"RECORD_TYPE_TASK_SUPERSEDED": 8,
-		"RECORD_TYPE_TASK_EXPIRED":    9,
-		"RECORD_TYPE_TASK_MOVED":      10,
-		"RECORD_TYPE_LANE_PAUSED":     11,
+		"RECORD_TYPE_UNSPECIFIED":      0,
+		"RECORD_TYPE_TASK_ACCEPTED":    1,
+		"RECORD_TYPE_ATTEMPT_STARTED":  2,
+		"RECORD_TYPE_ATTEMPT_ENDED":    3,
+		"RECORD_TYPE_TASK_CANCELLED":   4,
+		"RECORD_TYPE_TASK_REQUEUED":    5,
+		"RECORD_TYPE_TASKS_FORGOTTEN":  6,
+		"RECORD_TYPE_TASK_IMPORTED":    7,
+		"RECORD_TYPE_TASK_SUPERSEDED":  8,
+		"RECORD_TYPE_TASK_EXPIRED":     9,
+		"RECORD_TYPE_TASK_MOVED":       10,
+		"RECORD_TYPE_LANE_PAUSED":      11,
+		"RECORD_TYPE_TASK_REDELIVERED": 12,
 	}
 )
 
@@ -1035,6 +1039,62 @@ func (x *LanePaused) GetAt() int64 {
 	return 0
 }
 
+// TaskRedelivered is a note to the owner of a cluster's shard, by a member that is not: the sender has sent the delivery again. It
+// changes nothing by itself: what the owner makes of it is a TaskRequeued.
+type TaskRedelivered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// at is in nanoseconds since 1970.
+	At            int64 `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskRedelivered) Reset() {
+	*x = TaskRedelivered{}
+	mi := &file_journal_v1_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskRedelivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskRedelivered) ProtoMessage() {}
+
+func (x *TaskRedelivered) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskRedelivered.ProtoReflect.Descriptor instead.
+func (*TaskRedelivered) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TaskRedelivered) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskRedelivered) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // TasksForgotten drops finished tasks.
 type TasksForgotten struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1046,7 +1106,7 @@ type TasksForgotten struct {
 
 func (x *TasksForgotten) Reset() {
 	*x = TasksForgotten{}
-	mi := &file_journal_v1_record_proto_msgTypes[11]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1118,7 @@ func (x *TasksForgotten) String() string {
 func (*TasksForgotten) ProtoMessage() {}
 
 func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[11]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1131,7 @@ func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TasksForgotten.ProtoReflect.Descriptor instead.
 func (*TasksForgotten) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TasksForgotten) GetTaskIds() []byte {
@@ -1102,7 +1162,7 @@ type TaskImported struct {
 
 func (x *TaskImported) Reset() {
 	*x = TaskImported{}
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1174,7 @@ func (x *TaskImported) String() string {
 func (*TaskImported) ProtoMessage() {}
 
 func (x *TaskImported) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1187,7 @@ func (x *TaskImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskImported.ProtoReflect.Descriptor instead.
 func (*TaskImported) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TaskImported) GetAccepted() *TaskAccepted {
@@ -1245,7 +1305,7 @@ type SnapshotTask struct {
 
 func (x *SnapshotTask) Reset() {
 	*x = SnapshotTask{}
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1317,7 @@ func (x *SnapshotTask) String() string {
 func (*SnapshotTask) ProtoMessage() {}
 
 func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1330,7 @@ func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTask.ProtoReflect.Descriptor instead.
 func (*SnapshotTask) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SnapshotTask) GetTaskIdHigh() uint64 {
@@ -1516,7 +1576,7 @@ type SnapshotAttempt struct {
 
 func (x *SnapshotAttempt) Reset() {
 	*x = SnapshotAttempt{}
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1588,7 @@ func (x *SnapshotAttempt) String() string {
 func (*SnapshotAttempt) ProtoMessage() {}
 
 func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1601,7 @@ func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotAttempt.ProtoReflect.Descriptor instead.
 func (*SnapshotAttempt) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SnapshotAttempt) GetNumber() uint32 {
@@ -1659,7 +1719,10 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
 	"\x06paused\x18\x03 \x01(\bR\x06paused\x12\x0e\n" +
-	"\x02at\x18\x04 \x01(\x03R\x02at\"+\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\":\n" +
+	"\x0fTaskRedelivered\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"+\n" +
 	"\x0eTasksForgotten\x12\x19\n" +
 	"\btask_ids\x18\x01 \x01(\fR\ataskIds\"\xc5\x01\n" +
 	"\fTaskImported\x124\n" +
@@ -1716,7 +1779,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
 	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12\x18\n" +
 	"\aoutcome\x18\x04 \x01(\rR\aoutcome\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error*\xff\x02\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error*\xa1\x03\n" +
 	"\n" +
 	"RecordType\x12\x1b\n" +
 	"\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
@@ -1731,7 +1794,8 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x18RECORD_TYPE_TASK_EXPIRED\x10\t\x12\x1a\n" +
 	"\x16RECORD_TYPE_TASK_MOVED\x10\n" +
 	"\x12\x1b\n" +
-	"\x17RECORD_TYPE_LANE_PAUSED\x10\vB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
+	"\x17RECORD_TYPE_LANE_PAUSED\x10\v\x12 \n" +
+	"\x1cRECORD_TYPE_TASK_REDELIVERED\x10\fB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
 
 var (
 	file_journal_v1_record_proto_rawDescOnce sync.Once
@@ -1746,7 +1810,7 @@ func file_journal_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_journal_v1_record_proto_goTypes = []any{
 	(RecordType)(0),         // 0: journal.v1.RecordType
 	(*Header)(nil),          // 1: journal.v1.Header
@@ -1760,16 +1824,17 @@ var file_journal_v1_record_proto_goTypes = []any{
 	(*TaskExpired)(nil),     // 9: journal.v1.TaskExpired
 	(*TaskMoved)(nil),       // 10: journal.v1.TaskMoved
 	(*LanePaused)(nil),      // 11: journal.v1.LanePaused
-	(*TasksForgotten)(nil),  // 12: journal.v1.TasksForgotten
-	(*TaskImported)(nil),    // 13: journal.v1.TaskImported
-	(*SnapshotTask)(nil),    // 14: journal.v1.SnapshotTask
-	(*SnapshotAttempt)(nil), // 15: journal.v1.SnapshotAttempt
+	(*TaskRedelivered)(nil), // 12: journal.v1.TaskRedelivered
+	(*TasksForgotten)(nil),  // 13: journal.v1.TasksForgotten
+	(*TaskImported)(nil),    // 14: journal.v1.TaskImported
+	(*SnapshotTask)(nil),    // 15: journal.v1.SnapshotTask
+	(*SnapshotAttempt)(nil), // 16: journal.v1.SnapshotAttempt
 }
 var file_journal_v1_record_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
 	3,  // 1: journal.v1.TaskAccepted.parts:type_name -> journal.v1.Part
 	2,  // 2: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
-	15, // 3: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
+	16, // 3: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
 	4,  // [4:4] is the sub-list for method output_type
 	4,  // [4:4] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
@@ -1788,7 +1853,7 @@ func file_journal_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_record_proto_rawDesc), len(file_journal_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

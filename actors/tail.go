@@ -1,0 +1,247 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/messages/journalv1"
+	"github.com/hooktroupe/hooktroupe/metrics"
+	"github.com/hooktroupe/hooktroupe/task"
+)
+
+// tailInterval is how often the logs of a member's shards are looked at although nobody said that there is something new:
+// those who say so may be lost.
+const tailInterval = time.Second
+
+// tailed are the kinds of records that others than the owner append.
+var tailed = []uint8{
+	uint8(journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED), uint8(journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED),
+}
+
+// tail follows the logs of the shards that this member owns, and mails the registry what other members, or this one's
+// intake, have appended. Blocking I/O is its job.
+type tail struct {
+	log      ShardLog
+	registry *actor.PID
+	clock    clock.Clock
+	metrics  *metrics.Set
+
+	followed map[int]*tailedShard
+	told     map[int]struct{} // have something new, as somebody said
+	looking  bool             // a look is in the mailbox
+}
+
+// tailedShard is one of them.
+type tailedShard struct {
+	generation int64
+	after      journal.Position
+}
+
+// What others tell the tail, and it tells itself.
+type (
+	// follow asks for what comes behind a position. Registry to tail.
+	follow struct {
+		shard      int
+		generation int64
+		after      journal.Position
+	}
+	// unfollow ends it. Registry to tail.
+	unfollow struct {
+		shard      int
+		generation int64
+	}
+	// shardsTold says that there is something new. Intake, or another member's by way of the Troupe, to tail.
+	shardsTold struct{ shards []int }
+	// lookFor has the log of a shard looked at now; the answer, looked, comes when the registry was mailed what was found.
+	lookFor   struct{ shard int }
+	looked    struct{}
+	lookNow   struct{}
+	lookAtAll struct{}
+	// shardNews is what was found. Tail to registry.
+	shardNews struct {
+		ShardNews
+		generation int64
+	}
+)
+
+// Receive is the table of contents.
+func (t *tail) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		t.later(ctx)
+	case *follow:
+		t.followed[m.shard] = &tailedShard{generation: m.generation, after: m.after}
+		t.look(ctx, m.shard)
+	case *unfollow:
+		if f, known := t.followed[m.shard]; known && f.generation == m.generation {
+			delete(t.followed, m.shard)
+		}
+	case *shardsTold:
+		t.look(ctx, m.shards...)
+	case *lookFor:
+		t.told[m.shard] = struct{}{}
+		t.read(ctx)
+		ctx.Respond(looked{})
+	case lookNow:
+		t.looking = false
+		t.read(ctx)
+	case lookAtAll:
+		for shard := range t.followed {
+			t.told[shard] = struct{}{}
+		}
+		t.read(ctx)
+		t.later(ctx)
+	}
+}
+
+func (t *tail) later(ctx actor.Context) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	t.clock.AfterFunc(tailInterval, func() { root.Send(self, lookAtAll{}) })
+}
+
+// look notes that shards have something new, and looks once what else is in the mailbox has been noted.
+func (t *tail) look(ctx actor.Context, shards ...int) {
+	for _, shard := range shards {
+		if _, ours := t.followed[shard]; ours {
+			t.told[shard] = struct{}{}
+		}
+	}
+	if len(t.told) > 0 && !t.looking {
+		t.looking = true
+		ctx.Send(ctx.Self(), lookNow{})
+	}
+}
+
+// read looks at the shards that were told of, and again soon where there is more.
+func (t *tail) read(ctx actor.Context) {
+	var cursors []ShardCursor
+	for shard := range t.told {
+		if f, ours := t.followed[shard]; ours {
+			cursors = append(cursors, ShardCursor{Shard: shard, After: f.after})
+		}
+	}
+	clear(t.told)
+	if len(cursors) == 0 {
+		return
+	}
+	news, err := t.log.Tail(cursors, tailed...)
+	if err != nil {
+		t.metrics.Journal.Errors.With("tail").Inc()
+		return // the interval looks again
+	}
+	for _, n := range news {
+		f, ours := t.followed[n.Shard]
+		if !ours || n.Through.Compare(f.after) <= 0 && len(n.Records) == 0 {
+			continue
+		}
+		f.after = n.Through
+		ctx.Send(t.registry, &shardNews{ShardNews: n, generation: f.generation})
+		if n.More {
+			t.look(ctx, n.Shard)
+		}
+	}
+}
+
+// loaders is how many shards are loaded at one time.
+const loaders = 4
+
+// reload is the wait before a shard that could not be loaded is tried again.
+const reload = time.Second
+
+// loader rebuilds the state of shards that this member takes over. Blocking I/O is its job; there are several.
+type loader struct {
+	log      ShardLog
+	registry *actor.PID
+	clock    clock.Clock
+	valid    func(shard int, generation int64) bool
+}
+
+// What the registry and a loader tell each other.
+type (
+	loadShard struct {
+		shard      int
+		generation int64
+	}
+	shardLoaded struct {
+		shard      int
+		generation int64
+		state      *ShardState
+		took       time.Duration
+	}
+)
+
+// Receive loads one shard after the other, and tries again where the store did not answer, for as long as it is ours.
+func (l *loader) Receive(ctx actor.Context) {
+	m, asked := ctx.Message().(*loadShard)
+	if !asked || !l.valid(m.shard, m.generation) {
+		return
+	}
+	started := l.clock.Now()
+	state, err := RecoverShard(l.log, m.shard, m.generation)
+	took := l.clock.Now().Sub(started)
+	if err == nil {
+		ctx.Send(l.registry, &shardLoaded{shard: m.shard, generation: m.generation, state: state, took: took})
+		return
+	}
+	ctx.ActorSystem().EventStream.Publish(ShardLoadFailed{Shard: m.shard, Err: err})
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	l.clock.AfterFunc(reload, func() { root.Send(self, m) })
+}
+
+// ShardState is what RecoverShard rebuilt. It is used once.
+type ShardState struct {
+	tasks   *table
+	through journal.Position
+	last    int64                // where the last task stands in its lane
+	noted   map[task.ID]struct{} // failed tasks that were sent again, which nobody has seen to
+}
+
+// RecoverShard rebuilds the state of one shard from its newest snapshot and what follows it in the log. It only applies.
+func RecoverShard(log ShardLog, shard int, generation int64) (*ShardState, error) {
+	state := &ShardState{tasks: newTable(), noted: make(map[task.ID]struct{})}
+	err := state.recover(log, shard, generation)
+	if err != nil {
+		return nil, fmt.Errorf("shard %d: %w", shard, err)
+	}
+	return state, nil
+}
+
+func (s *ShardState) recover(log ShardLog, shard int, generation int64) (err error) {
+	s.through, err = loadSnapshot(log.Storage(shard, generation), s.tasks, func(int, journal.Position) {})
+	if err != nil {
+		return err
+	}
+	s.last = s.tasks.lastOrder()
+	replay := replayer{tasks: s.tasks, last: &s.last, noted: s.noted}
+	for {
+		news, err := log.Tail([]ShardCursor{{Shard: shard, After: s.through}})
+		if err != nil || len(news) == 0 {
+			return err
+		}
+		for _, r := range news[0].Records {
+			if err := replay.apply(r); err != nil {
+				return fmt.Errorf("record at segment %d offset %d: %w", r.Position.Segment, r.Position.Offset, err)
+			}
+		}
+		if s.through = news[0].Through; !news[0].More {
+			return nil
+		}
+	}
+}
+
+// ShardLoadFailed is published when the state of a shard could not be rebuilt; it is tried again.
+type ShardLoadFailed struct {
+	Shard int
+	Err   error
+}
+
+// Log says how the event is to be logged.
+func (e ShardLoadFailed) Log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelError, "a shard could not be loaded; it is tried again",
+		[]slog.Attr{slog.Int("shard", e.Shard), slog.String("error", e.Err.Error())}
+}

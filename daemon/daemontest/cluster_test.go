@@ -1,0 +1,164 @@
+package daemontest_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hooktroupe/hooktroupe/daemon/daemontest"
+	"github.com/hooktroupe/hooktroupe/internal/pgtest"
+)
+
+// members starts a cluster of so many over one database, and waits until each is ready.
+func members(t *testing.T, sinkURL string, count int) []*daemontest.Daemon {
+	t.Helper()
+	url := pgtest.Database(t)
+	var all []*daemontest.Daemon
+	for n := range count {
+		d := daemontest.New(t, configuration(sinkURL)+fmt.Sprintf(`
+cluster:
+  enabled: true
+  name: member-%d
+  advertise: %s
+  store: env:CLUSTER_STORE
+  insecure: true
+  shards: 16
+  lease: 2s
+`, n, freeAddress(t)))
+		d.Env = append(secrets(), "CLUSTER_STORE="+url)
+		d.Start()
+		all = append(all, d)
+	}
+	for _, d := range all {
+		d.Await("/readyz", http.StatusOK)
+	}
+	return all
+}
+
+// ledger is what was answered 202, by the task's ID.
+type ledger struct {
+	mu       sync.Mutex // guards accepted
+	accepted map[string][]byte
+	stop     chan struct{}
+	wait     sync.WaitGroup
+}
+
+// sendToAll sends to the members in turn, as a load balancer does, until settled is called. A member that is nil is left out.
+func sendToAll(t *testing.T, senders int, urls []*atomic.Pointer[string]) *ledger {
+	l := &ledger{accepted: make(map[string][]byte), stop: make(chan struct{})}
+	for sender := range senders {
+		l.wait.Go(func() { // ends with stop
+			for n := 0; ; n++ {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				url := urls[n%len(urls)].Load()
+				if url == nil {
+					continue
+				}
+				id := fmt.Sprintf("load-%d-%d", sender, n)
+				body := fmt.Appendf(nil, `{"id":%q}`, id)
+				answer, err := sendTo(t, *url, id, body)
+				if err != nil || answer.Code != http.StatusAccepted {
+					time.Sleep(5 * time.Millisecond) // down, or without its store
+					continue
+				}
+				l.mu.Lock()
+				l.accepted[answer.Text("webhook_id")] = body
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+// settled ends the load, and checks every delivery that was answered 202 with a member: completed, and at the sink.
+func (l *ledger) settled(t *testing.T, d *daemontest.Daemon, sink *daemontest.Sink) {
+	t.Helper()
+	close(l.stop)
+	l.wait.Wait()
+	if len(l.accepted) == 0 {
+		t.Fatal("nothing was accepted")
+	}
+	for id, body := range l.accepted {
+		daemontest.Eventually(t, "task "+id+" is completed", func() bool {
+			return d.Status(id).Text("status") == "completed"
+		})
+		if times, same := sink.Got(id, body); times == 0 || !same {
+			t.Errorf("task %s reached the sink %d times, with the same bytes: %v", id, times, same)
+		}
+	}
+	t.Logf("%d deliveries were accepted and are completed", len(l.accepted))
+}
+
+func publish(members []*daemontest.Daemon) []*atomic.Pointer[string] {
+	urls := make([]*atomic.Pointer[string], len(members))
+	for i, d := range members {
+		urls[i] = &atomic.Pointer[string]{}
+		url := d.URL
+		urls[i].Store(&url)
+	}
+	return urls
+}
+
+// TestADeadMembersTasksAreTakenOver kills one of three members under load, and brings it back.
+func TestADeadMembersTasksAreTakenOver(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	all := members(t, sink.URL, 3)
+	urls := publish(all)
+	load := sendToAll(t, 4, urls)
+	time.Sleep(time.Second)
+	all[1].Kill()
+	urls[1].Store(nil)
+	time.Sleep(4 * time.Second)
+	all[1].Start()
+	all[1].Await("/readyz", http.StatusOK)
+	url := all[1].URL
+	urls[1].Store(&url)
+	time.Sleep(time.Second)
+	load.settled(t, all[0], sink)
+}
+
+// TestAMemberThatLeavesHandsOver stops one of two members under load: no delivery to the other is refused, and nothing runs
+// twice for it.
+func TestAMemberThatLeavesHandsOver(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	all := members(t, sink.URL, 2)
+	urls := publish(all)
+	load := sendToAll(t, 4, urls)
+	time.Sleep(time.Second)
+	urls[1].Store(nil)
+	if code := all[1].Stop(); code != 0 {
+		t.Errorf("the member that left exited with %d:\n%s", code, all[1].Log())
+	}
+	time.Sleep(time.Second)
+	load.settled(t, all[0], sink)
+	for id, body := range load.accepted {
+		if times, _ := sink.Got(id, body); times != 1 {
+			t.Errorf("task %s ran %d times", id, times)
+		}
+	}
+}
+
+// TestAllMembersAreKilledAtOnce and come back.
+func TestAllMembersAreKilledAtOnce(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	all := members(t, sink.URL, 2)
+	urls := publish(all)
+	load := sendToAll(t, 4, urls)
+	time.Sleep(time.Second)
+	for i, d := range all {
+		urls[i].Store(nil)
+		d.Kill()
+	}
+	for _, d := range all {
+		d.Start()
+	}
+	all[1].Await("/readyz", http.StatusOK)
+	load.settled(t, all[1], sink)
+}
