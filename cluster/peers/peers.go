@@ -59,8 +59,8 @@ type Config struct {
 	// TLS is who this member is, and whom it trusts. Insecure waives it on loopback.
 	TLS      link.TLS
 	Insecure bool
-	// Answer answers a question within ctx. It is called from many goroutines. An answer without content says that the
-	// question is not supported.
+	// Answer answers a question within ctx. It is called from many goroutines. No answer, or one without content,
+	// says that the question is not supported.
 	Answer func(ctx context.Context, q *pb.Ask) *pb.Answer
 	// Stored is told of shards for which a peer stored deliveries. It must not block.
 	Stored func(shards []int)
@@ -210,7 +210,9 @@ func (p *Peers) asked(q *pb.Ask) {
 		defer cancel()
 		a := &pb.Answer{}
 		if q.GetQuestion() != nil {
-			a = p.config.Answer(ctx, q)
+			if known := p.config.Answer(ctx, q); known != nil {
+				a = known
+			}
 		}
 		p.reply(q, a)
 	}()
