@@ -9,6 +9,8 @@ import (
 const (
 	maxShards = 1024
 	maxLease  = time.Minute
+
+	maxHandOver = time.Hour
 )
 
 // Cluster makes the daemon a member of a cluster.
@@ -86,6 +88,9 @@ func (j *judge) clusterBounds(c *Cluster) {
 	}
 	if lease := time.Duration(c.Lease); lease < time.Second || lease > maxLease {
 		j.bad("cluster.lease", "%v is not within 1s to %v", lease, maxLease)
+	}
+	if handOver := time.Duration(c.HandOver); handOver <= 0 || handOver > maxHandOver {
+		j.bad("cluster.hand_over", "%v is not above 0 and at most %v", handOver, maxHandOver)
 	}
 	if c.MaxConns < 1 || c.MaxConns > 1000 {
 		j.bad("cluster.max_conns", "%d is not within 1 to 1000", c.MaxConns)

@@ -10,6 +10,7 @@ import (
 // secretKeys hold secrets, or may: they are shown as ***. References were resolved, so even they are not shown.
 var secretKeys = map[string]bool{
 	"secret": true, "secrets": true, "admin_tokens": true, "signing_keys": true, "headers": true, "set": true,
+	"store": true,
 }
 
 // Show writes the configuration as YAML, every key with its value, secrets hidden.
