@@ -122,7 +122,7 @@ func newRoot(t *terminal) *cobra.Command {
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newRoutes(t), newHandlers(t),
 		newTop(t), newVerify(t), newConfig(t), newJournal(t), newSources(t), newImportHooks(t), newListen(t), newMigrate(t),
-		newToken(t), newMan(t), newVersion(t))
+		newToken(t), newCert(t), newMan(t), newVersion(t))
 	return root
 }
 

@@ -3,6 +3,8 @@ package daemontest_test
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,22 +14,27 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/pgtest"
 )
 
-// members starts a cluster of so many over one database, and waits until each is ready.
+// members starts a cluster of so many over one database, with mutual TLS, and waits until each is ready.
 func members(t *testing.T, sinkURL string, count int) []*daemontest.Daemon {
 	t.Helper()
-	url := pgtest.Database(t)
+	url, identities := pgtest.Database(t), t.TempDir()
 	var all []*daemontest.Daemon
 	for n := range count {
+		name := fmt.Sprint("member-", n)
+		made, err := exec.Command(daemontest.Binary(t), "cert", name, "--dir", identities, "--host", "127.0.0.1").CombinedOutput()
+		if err != nil {
+			t.Fatalf("cert: %v: %s", err, made)
+		}
 		d := daemontest.New(t, configuration(sinkURL)+fmt.Sprintf(`
 cluster:
   enabled: true
-  name: member-%d
+  name: %s
   advertise: %s
   store: env:CLUSTER_STORE
-  insecure: true
+  %s
   shards: 16
   lease: 2s
-`, n, freeAddress(t)))
+`, name, freeAddress(t), strings.TrimSpace(string(made))))
 		d.Env = append(secrets(), "CLUSTER_STORE="+url)
 		d.Start()
 		all = append(all, d)
