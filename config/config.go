@@ -232,6 +232,7 @@ type Route struct {
 	Concurrency int     `koanf:"concurrency" doc:"Attempts of this route at one time; 0 for no bound but NUM_WORKERS."`
 	Rate        float64 `koanf:"rate" doc:"Attempts of this route that start in a second; 0 for no bound."`
 	Burst       int     `koanf:"burst" doc:"How many may start at once where there is a rate."`
+	Breaker     Breaker `koanf:"breaker"`
 }
 
 // SignAs signs forwarded deliveries as another sender would, for a sink that verifies that sender's signatures itself.
@@ -241,7 +242,7 @@ type SignAs struct {
 	Username string `koanf:"username" doc:"forward: user, where the type has basic authentication."`
 }
 
-// Breaker keeps attempts from a handler that fails.
+// Breaker keeps attempts from a handler that fails, or from all handlers of a route.
 type Breaker struct {
 	Failures int      `koanf:"failures" doc:"Failures in a row that open it; 0 for no breaker."`
 	OpenFor  Duration `koanf:"open_for" doc:"How long nothing is tried before one probe is."`

@@ -242,9 +242,7 @@ func (j *judge) handler(name string, h *Handler) {
 		j.bad(path+".type", "%q is none of log, forward, exec, remote", h.Type)
 	}
 	j.limits(path, h.Concurrency, h.Rate, h.Burst)
-	if h.Breaker.Failures < 0 || (h.Breaker.Failures > 0) != (h.Breaker.OpenFor > 0) {
-		j.bad(path+".breaker", "failures and open_for are above 0 together")
-	}
+	j.breaker(path, h.Breaker)
 	for i, prefix := range h.Allow {
 		if _, err := netip.ParsePrefix(prefix); err != nil {
 			j.bad(fmt.Sprintf("%s.allow[%d]", path, i), "%q is not a network such as 10.0.0.0/8", prefix)
@@ -296,6 +294,13 @@ func (j *judge) limits(path string, concurrency int, rate float64, burst int) {
 	}
 }
 
+// breaker checks that of a route or a handler.
+func (j *judge) breaker(path string, b Breaker) {
+	if b.Failures < 0 || (b.Failures > 0) != (b.OpenFor > 0) {
+		j.bad(path+".breaker", "failures and open_for are above 0 together")
+	}
+}
+
 func (j *judge) routes() {
 	names := make(map[string]int)
 	for i := range j.config.Routes {
@@ -344,6 +349,7 @@ func (j *judge) route(path string, r *Route) {
 	}
 	j.within(path+".max_attempts", r.MaxAttempts, 0, 65_535)
 	j.limits(path, r.Concurrency, r.Rate, r.Burst)
+	j.breaker(path, r.Breaker)
 	j.oneOf(path+".policy", r.Policy, "", "parallel", "serial", "coalesce", "debounce", "supersede")
 	if (r.Policy == "debounce") != (r.Quiet > 0) {
 		j.bad(path+".quiet", "goes with policy debounce, and that with it")

@@ -146,9 +146,9 @@ func (d *daemon) takeOver(next *successor) error {
 		d.hub.Allow(next.kinds())
 	}
 	d.log.SetLevel(next.level)
-	for name, b := range before.built {
-		if b.breaker != nil && (next.routing.built[name] == nil || next.routing.built[name].breaker == nil) {
-			d.metrics.Tasks.BreakerOpen.Forget(name)
+	for label := range before.breakers {
+		if _, still := next.routing.breakers[label]; !still {
+			d.metrics.Tasks.BreakerOpen.Forget(label)
 		}
 	}
 	before.close(next.routing)

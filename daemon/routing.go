@@ -34,6 +34,7 @@ type routing struct {
 	shown    []status.Route
 	handlers []shownHandler
 	built    map[string]*builtHandler // by name
+	breakers breakers
 	metrics  *metrics.Set
 	log      *logrus.Logger
 	warn     *rate.Sometimes
@@ -45,7 +46,6 @@ type builtHandler struct {
 	config  config.Handler
 	timeout config.Duration // of all handlers that have none of their own
 	close   func()
-	breaker *breaker.Breaker // nil for none
 }
 
 // build returns the handler of that name: the one before, where nothing about it has changed, for it holds connections.
@@ -55,8 +55,7 @@ func (d *daemon) build(name string, before *routing) (*builtHandler, error) {
 		there := before.built[name]
 		files := c.CA != "" || c.Cert != "" || c.Key != "" // may hold something else by now
 		if there != nil && !files && there.timeout == d.config.Tasks.Timeout && reflect.DeepEqual(there.config, c) {
-			kept := *there
-			return &kept, nil
+			return there, nil
 		}
 	}
 	made, closes, err := d.handler(c)
@@ -79,8 +78,8 @@ func (r *routing) close(next *routing) {
 // have not changed and the breakers. Nothing before is touched, unless the error is nil.
 func (d *daemon) routing(before *routing) (*routing, error) {
 	r := &routing{
-		bindings: make(map[string]handler.Binding), built: make(map[string]*builtHandler), embedded: handler.NewMux(), metrics: d.metrics, log: d.log,
-		warn: &rate.Sometimes{First: 1, Interval: time.Second},
+		bindings: make(map[string]handler.Binding), built: make(map[string]*builtHandler), breakers: make(breakers),
+		embedded: handler.NewMux(), metrics: d.metrics, log: d.log, warn: &rate.Sometimes{First: 1, Interval: time.Second},
 	}
 	if err := r.compile(d.config.Routes); err != nil {
 		return nil, err
@@ -99,10 +98,14 @@ func (d *daemon) routing(before *routing) (*routing, error) {
 		}
 		r.built[name] = built
 	}
+	var there breakers
+	if before != nil {
+		there = before.breakers
+	}
 	gates := make(map[string]*schedule.Gate)
 	for _, name := range names {
-		gates[name] = d.handlerGate(name, r.built[name], before)
-		r.handlers = append(r.handlers, d.shown(name, r.built[name]))
+		gates[name] = d.handlerGate(name, r.breakers, there)
+		r.handlers = append(r.handlers, d.shown(name, r.breakers))
 	}
 	r.shown = []status.Route{}
 	for _, c := range d.config.Routes {
@@ -110,7 +113,7 @@ func (d *daemon) routing(before *routing) (*routing, error) {
 			Name: c.Name, Source: c.Source, Events: c.Events, Filter: c.Filter, Key: c.Key, Continue: c.Continue,
 			Policy: cmp.Or(c.Policy, schedule.Parallel.String()), Handlers: c.Handlers,
 		})
-		gate := schedule.NewGate("route "+c.Name, schedule.Limits{Concurrency: c.Concurrency, Rate: c.Rate, Burst: c.Burst})
+		gate := d.routeGate(c, r.breakers, there)
 		for _, name := range c.Handlers {
 			made, err := d.route(c, name, r.built[name].Handler, gate, gates[name])
 			if err != nil {
@@ -124,10 +127,11 @@ func (d *daemon) routing(before *routing) (*routing, error) {
 }
 
 // shown is a handler as the API shows it.
-func (d *daemon) shown(name string, b *builtHandler) shownHandler {
-	c, at := b.config, d.hub
+func (d *daemon) shown(name string, of breakers) shownHandler {
+	c, at := d.config.Handlers[name], d.hub
 	shown := shownHandler{
-		HandlerState: status.HandlerState{Name: name, Type: c.Type, Target: target(c), Concurrency: c.Concurrency, Rate: c.Rate}, breaker: b.breaker,
+		HandlerState: status.HandlerState{Name: name, Type: c.Type, Target: target(c), Concurrency: c.Concurrency, Rate: c.Rate},
+		breaker:      of[name].Breaker,
 	}
 	if c.Type == "remote" {
 		shown.members = func() []status.Member { return members(at, c.Kind) }
@@ -208,45 +212,24 @@ func (d *daemon) route(
 }
 
 // handlerGate limits the attempts of a handler, of all routes. Where nothing is configured and there are other handlers,
-// one worker is left for them, so that a handler that hangs does not hold up the rest. A breaker goes on with its handler's
-// name; one with other settings begins closed, unless the one before was not.
-func (d *daemon) handlerGate(name string, built *builtHandler, before *routing) *schedule.Gate {
-	h := built.config
+// one worker is left for them, so that a handler that hangs does not hold up the rest.
+func (d *daemon) handlerGate(name string, to, before breakers) *schedule.Gate {
+	h := d.config.Handlers[name]
 	limits := schedule.Limits{Concurrency: h.Concurrency, Rate: h.Rate, Burst: h.Burst}
 	if limits.Concurrency == 0 && len(d.config.Handlers) > 1 {
 		limits.Concurrency = max(1, d.config.NumWorkers-1)
 	}
-	var there *builtHandler
-	if before != nil {
-		there = before.built[name]
-	}
-	built.breaker = nil
-	switch {
-	case h.Breaker.Failures == 0:
-	case there != nil && there.breaker != nil && there.config.Breaker == h.Breaker:
-		built.breaker = there.breaker
-		limits.Breaker = built.breaker
-	default:
-		log := d.log.WithField(logfield.Handler, name)
-		gauge := d.metrics.Tasks.BreakerOpen.With(name)
-		gauge.Set(0)
-		made := breaker.New(breaker.Config{
-			Failures: h.Breaker.Failures, OpenFor: time.Duration(h.Breaker.OpenFor),
-			Changed: func(state string) {
-				gauge.Set(map[string]float64{"open": 1, "half-open": 0.5}[state])
-				log.WithField("state", state).Warn("the breaker of a handler changed")
-			},
-		})
-		if there != nil && there.breaker != nil && there.breaker.State() != closed {
-			made.Trip()
-		}
-		built.breaker, limits.Breaker = made, made
-	}
+	limits.Breaker = d.add(to, before, name, h.Breaker, d.log.WithField(logfield.Handler, name))
 	return schedule.NewGate("handler "+name, limits)
 }
 
-// closed is the state of a breaker that lets everything through.
-const closed = "closed"
+// routeGate limits the attempts of a route, to all of its handlers. Its breaker counts what happens on the route alone, so
+// that other routes to the same handler go on.
+func (d *daemon) routeGate(c config.Route, to, before breakers) *schedule.Gate {
+	limits := schedule.Limits{Concurrency: c.Concurrency, Rate: c.Rate, Burst: c.Burst}
+	limits.Breaker = d.add(to, before, routeLabel(c.Name), c.Breaker, d.log.WithField(logfield.Route, c.Name))
+	return schedule.NewGate(routeLabel(c.Name), limits)
+}
 
 // handlerActors are those of the embedding program's handlers that are actors.
 func (d *daemon) handlerActors() []actors.HandlerActor {

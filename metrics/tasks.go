@@ -26,7 +26,8 @@ type Tasks struct {
 	Tasks Gauges
 	// OldestWaitingSeconds is the age of the oldest task that is not final; zero when there is none.
 	OldestWaitingSeconds prometheus.Gauge
-	// BreakerOpen is 1 while nothing is let through to a handler, 0.5 while a probe decides, else 0 {handler}.
+	// BreakerOpen is 1 while nothing is let through to a handler, 0.5 while a probe decides, else 0 {handler}. The value of
+	// the label is the name of a handler, or "route NAME" for the breaker of a route.
 	BreakerOpen Gauges
 	// Unfinished is how many tasks of each route are not final {route, status}: those that routes run, so that a delivery
 	// that was split counts once for each part.
@@ -58,7 +59,7 @@ func newTasks(d *declarer) Tasks {
 		OldestWaitingSeconds: d.gauge("tasks_oldest_waiting_seconds",
 			"Age of the oldest task that is not final; zero when none waits."),
 		BreakerOpen: d.gauges("tasks_breaker_open",
-			"1 while a handler's breaker is open, 0.5 while a probe decides, else 0.", "handler"),
+			"1 while the breaker of a handler, or of a route as \"route NAME\", is open, 0.5 while a probe decides, else 0.", "handler"),
 		Unfinished: d.gauges("tasks_unfinished",
 			"Tasks of a route that wait, run or are retried, by status; a delivery that was split counts once for each part.",
 			"route", "status"),
