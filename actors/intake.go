@@ -31,8 +31,7 @@ type intake struct {
 	gathered      []*intakeDelivery
 	gatheredBytes int
 	flushing      bool
-	waiting       int    // of the tasks in this member's shards, as the registry said last
-	closed        string // why no delivery is taken; empty while they are
+	waiting       int // of the tasks in this member's shards, as the registry said last
 }
 
 // What others tell the intake.
@@ -45,10 +44,6 @@ type (
 	}
 	// intakeLoad says how many tasks wait here. Registry to intake, once a second.
 	intakeLoad struct{ waiting int }
-	// closeIntake lets no delivery in any more, for the reason given, or lets them in again where there is none; the answer
-	// is intakeClosed. Troupe to intake.
-	closeIntake  struct{ reason string }
-	intakeClosed struct{}
 
 	// warmed are the deliveries of a group, for attempts that start at once. Intake to registry.
 	warmed struct{ deliveries []*intakeDelivery }
@@ -65,10 +60,6 @@ func (i *intake) Receive(ctx actor.Context) {
 		i.flush(ctx)
 	case *intakeLoad:
 		i.waiting = m.waiting
-	case *closeIntake:
-		i.flush(ctx)
-		i.closed = m.reason
-		ctx.Respond(intakeClosed{})
 	case *actor.Stopping:
 		i.flush(ctx)
 	}
@@ -92,17 +83,11 @@ func (i *intake) gather(ctx actor.Context, m *intakeDelivery) {
 
 // refusal says why no delivery is taken at the moment, if so.
 func (i *intake) refusal() *messages.DeliveryRefused {
-	switch {
-	case i.closed != "":
-		return &messages.DeliveryRefused{
-			Reason: messages.Refusal_REFUSAL_DRAINING, RetryAfter: retryBacklog, Detail: i.closed,
-		}
-	case i.waiting >= i.config.MaxWaiting:
-		return &messages.DeliveryRefused{
-			Reason: messages.Refusal_REFUSAL_BACKLOG_FULL, RetryAfter: retryBacklog, Detail: "too many tasks wait",
-		}
-	default:
+	if i.waiting < i.config.MaxWaiting {
 		return nil
+	}
+	return &messages.DeliveryRefused{
+		Reason: messages.Refusal_REFUSAL_BACKLOG_FULL, RetryAfter: retryBacklog, Detail: "too many tasks wait",
 	}
 }
 

@@ -45,13 +45,6 @@ func (t *Troupe) lookFor(ctx context.Context, id string) bool {
 	return err == nil
 }
 
-// CloseIntake lets no delivery in any more, for the reason given, or lets them in again where there is none. What was let in is
-// answered by the time it returns.
-func (t *Troupe) CloseIntake(ctx context.Context, reason string) error {
-	_, err := t.replies.ask(ctx, t.intake, &closeIntake{reason}, noTimeout)
-	return err
-}
-
 // Redelivered says what becomes of a delivery that is in the store already: a duplicate, or, where its task has failed, a
 // redelivery. ErrAway means that another member must be asked. Exactly one of the three is set.
 func (t *Troupe) Redelivered(
@@ -88,7 +81,7 @@ func (t *Troupe) newShards() *shards {
 		return nil
 	}
 	s := &shards{
-		Membership: t.deps.Membership, writer: t.persister, tail: t.tail, intake: t.intake, owned: make(map[int]*ownedShard),
+		Membership: t.deps.Membership, tail: t.tail, intake: t.intake, owned: make(map[int]*ownedShard),
 	}
 	for n := range loaders {
 		s.loaders = append(s.loaders, actor.NewPID(t.system.Address(), nameSupervisor+"/"+loaderName(n)))

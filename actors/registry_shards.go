@@ -18,9 +18,9 @@ import (
 // limits of routes and handlers, and the workers, are the process's.
 type shards struct {
 	*Membership
-	writer, tail, intake *actor.PID
-	loaders              []*actor.PID
-	owned                map[int]*ownedShard
+	tail, intake *actor.PID
+	loaders      []*actor.PID
+	owned        map[int]*ownedShard
 }
 
 // ownedShard is one of them.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -296,11 +295,3 @@ func (s *shardSnapshotter) run(tasks view, one savedShard) error {
 }
 
 func (s *shardSnapshotter) wait() { s.running.Wait() }
-
-// ShardLost is published when the store refuses what this member writes for a shard.
-type ShardLost struct{ Shard int }
-
-// Log says how the event is to be logged.
-func (e ShardLost) Log() (slog.Level, string, []slog.Attr) {
-	return slog.LevelWarn, "another member has taken the shard", []slog.Attr{slog.Int("shard", e.Shard)}
-}

@@ -12,9 +12,6 @@ import (
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
-// marshal is proto.Marshal.
-func marshal(m proto.Message) ([]byte, error) { return proto.Marshal(m) }
-
 // maxListBytes bounds the tasks of one member's page: it goes over the wire in one piece.
 const maxListBytes = 8 << 20
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/journal/postgres"
@@ -86,7 +88,7 @@ func (l shardLog) Storage(shard int, generation int64) actors.ShardStorage {
 
 // note tells the owner of a task, whoever will be it, that its sender sent it again.
 func (l shardLog) note(ctx context.Context, id task.ID, at int64) error {
-	data, err := marshal(&journalv1.TaskRedelivered{TaskId: id[:], At: at})
+	data, err := proto.Marshal(&journalv1.TaskRedelivered{TaskId: id[:], At: at})
 	if err != nil {
 		return err
 	}

@@ -238,7 +238,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Dashboard: page, Audit: trail, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.doors(), Lanes: d.doors(), Replays: d.doors(), History: past, Budgets: d.budgets, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
+			Tasks: d.doors(), Own: d.gate, Lanes: d.doors(), Replays: d.doors(), History: past, Budgets: d.budgets, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
 			Health:  status.Health{Ready: d.ready},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),

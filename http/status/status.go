@@ -66,6 +66,12 @@ type Tasks interface {
 	Retry(ctx context.Context, id string) (*messages.Task, *messages.TaskRefused, error)
 }
 
+// Counter counts tasks.
+type Counter interface {
+	// Counts says how many tasks stand where.
+	Counts(ctx context.Context) (*messages.GetCountsReply, error)
+}
+
 // Readiness says whether deliveries are taken.
 type Readiness struct {
 	// Ready is what load balancers act on.
@@ -82,7 +88,7 @@ type Health struct {
 	Ready func() Readiness
 }
 
-// Dependencies are what a Handler works with; all are required.
+// Dependencies are what a Handler works with; all are required, but for Own.
 type Dependencies struct {
 	// Tasks, Lanes and Replays answer the API.
 	Tasks   Tasks
@@ -101,7 +107,9 @@ type Dependencies struct {
 	Audit *audit.Trail
 	// Health answers /readyz.
 	Health Health
-	// Metrics is what /metrics shows. Its gauges of tasks are set from Tasks at each scrape.
+	// Own counts the tasks of this process alone, for /metrics: a cluster's members are scraped one by one. Nil means Tasks.
+	Own Counter
+	// Metrics is what /metrics shows. Its gauges of tasks are set from Own at each scrape.
 	Metrics *metrics.Set
 	// Clock tells the age of the oldest waiting task.
 	Clock clock.Clock
@@ -239,7 +247,11 @@ func (h *Handler) readiness(ctx *fasthttp.RequestCtx) {
 
 // scrape answers with all metrics. When the tasks cannot be counted in time, their gauges keep their last values.
 func (h *Handler) scrape(wait context.Context, ctx *fasthttp.RequestCtx) {
-	if counts, err := h.deps.Tasks.Counts(wait); err == nil {
+	own := h.deps.Own
+	if own == nil {
+		own = h.deps.Tasks
+	}
+	if counts, err := own.Counts(wait); err == nil {
 		h.setGauges(counts)
 	} else {
 		h.deps.Log.WithField(logfield.Error, err.Error()).Warn("tasks were not counted for a scrape")

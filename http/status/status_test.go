@@ -468,3 +468,27 @@ func unmarshal(t *testing.T, text []byte, into any) {
 		t.Fatalf("%v: %s", err, text)
 	}
 }
+
+// own counts two tasks that wait.
+type own struct{}
+
+func (own) Counts(context.Context) (*messages.GetCountsReply, error) {
+	return &messages.GetCountsReply{Queued: 2}, nil
+}
+
+// A member of a cluster answers for all tasks, but is scraped for its own: a sum over members counts each once.
+func TestAScrapeCountsWhatIsOwn(t *testing.T) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	h := status.New(status.Dependencies{
+		Tasks: &tasks{}, Own: own{},
+		Metrics: metrics.New(), Clock: clock.NewFake(time.Unix(0, 0)), Log: log, Audit: audit.New(log),
+	})
+	var ctx fasthttp.RequestCtx
+	ctx.URI().SetPath("/metrics")
+	auth.Identify(&ctx, auth.Principal{Name: "tester", Scope: auth.Admin})
+	h.Handle(&ctx)
+	if body := string(ctx.Response.Body()); !strings.Contains(body, `hooktroupe_tasks{status="queued"} 2`) {
+		t.Errorf("%d: %.400s", ctx.Response.StatusCode(), body)
+	}
+}
