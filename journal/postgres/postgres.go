@@ -148,11 +148,16 @@ func connect(ctx context.Context, config Config) (*Store, error) {
 	c.MaxConns = int32(config.MaxConns)
 	c.ConnConfig.ConnectTimeout = config.Timeout
 	params := c.ConnConfig.RuntimeParams
+	if params["synchronous_commit"] == "off" {
+		return nil, errors.New("url: with synchronous_commit=off, what is confirmed is not on stable storage")
+	}
 	for name, value := range map[string]string{
 		"application_name": "hooktroupe",
 		// A statement whose sender gave it up is given up by the server, too.
 		"statement_timeout":                   strconv.FormatInt(config.Timeout.Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": strconv.FormatInt(config.Timeout.Milliseconds(), 10),
+		// What is confirmed is on stable storage, whatever the database is set to.
+		"synchronous_commit": "on",
 	} {
 		if _, chosen := params[name]; !chosen {
 			params[name] = value
