@@ -104,6 +104,9 @@ func TestQuestionEndsAtTheAnswerTimeout(t *testing.T) {
 	s := newStage(t, succeed)
 	s.config.AnswerTimeout = 8 * time.Second
 	s.raise()
+	if _, err := s.Counts(context.Background()); err != nil { // the registry has started, and set its own timers
+		t.Fatal(err)
+	}
 	release := s.journal.holdBack()
 	before := s.clock.Pending()
 	replies := make(chan reply, 1)
