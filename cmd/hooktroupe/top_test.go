@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestTopOnATerminal runs the real command on a pseudo-terminal that script(1) of util-linux gives it.
+// TestTopOnATerminal runs the real command on a pseudo-terminal that script(1) of util-linux gives it. The exec is for
+// shells that would otherwise wait for it, and die of the interrupt in its place.
 func TestTopOnATerminal(t *testing.T) {
 	script, err := exec.LookPath("script")
 	if err != nil {
@@ -23,7 +24,7 @@ func TestTopOnATerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(standIn))
 			t.Cleanup(server.Close)
-			command := exec.CommandContext(t.Context(), script, "-qec", "hooktroupe top --every 100ms --url "+server.URL, "/dev/null")
+			command := exec.CommandContext(t.Context(), script, "-qec", "exec hooktroupe top --every 100ms --url "+server.URL, "/dev/null")
 			command.Env = append(append(os.Environ(), "TERM=xterm"), c.environ...)
 			var shown strings.Builder
 			out, err := command.StdoutPipe()
