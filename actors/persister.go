@@ -207,17 +207,13 @@ func (p *persister) append(group []*store, opts journal.Options) ([]journal.Posi
 	return positions, err
 }
 
-// report tells those who wait, and then the registry. Without positions the new deliveries were refused.
+// report tells the registry, and then those who wait: whatever they ask for next finds the registry informed. Without
+// positions the new deliveries were refused.
 func (p *persister) report(ctx actor.Context, group []*store, at []journal.Position, refusal *messages.DeliveryRefused) {
-	told := &stored{refusal: refusal, end: p.journal.End()}
-	for i, m := range group {
-		var position journal.Position
-		if at != nil {
-			position = at[i]
-		}
-		if m.fresh {
-			told.fresh = append(told.fresh, storedDelivery{item: m.item, at: position})
-		}
+	if p.registry != nil {
+		ctx.Send(p.registry, newsOf(group, at, refusal, p.journal.End()))
+	}
+	for _, m := range group {
 		switch {
 		case m.replyTo == nil:
 		case at == nil:
@@ -226,10 +222,23 @@ func (p *persister) report(ctx actor.Context, group []*store, at []journal.Posit
 			ctx.Send(m.replyTo, m.answer)
 		}
 	}
-	if p.registry != nil {
-		ctx.Send(p.registry, told)
-	}
 	p.syncLater(ctx)
+}
+
+// newsOf is what the registry is told of a group.
+func newsOf(group []*store, at []journal.Position, refusal *messages.DeliveryRefused, end journal.Position) *stored {
+	told := &stored{refusal: refusal, end: end}
+	for i, m := range group {
+		if !m.fresh {
+			continue
+		}
+		var position journal.Position
+		if at != nil {
+			position = at[i]
+		}
+		told.fresh = append(told.fresh, storedDelivery{item: m.item, at: position})
+	}
+	return told
 }
 
 // syncLater sees to it that state changes that no synced group followed do not stay unsynced for long.
