@@ -61,7 +61,6 @@ func (t *table) change(s slot, c change) error {
 	if err := t.apply(s, c.event); err != nil {
 		return err
 	}
-	c.err = t.text(c.err)
 	line := attempt{number: before.Attempts, startedAt: before.UpdatedAt, endedAt: c.event.At, err: c.err}
 	switch c.event.Kind {
 	case task.AttemptEnded:
@@ -80,7 +79,7 @@ func (t *table) change(s slot, c change) error {
 	case task.TaskMoved:
 		t.replaceDetail(s, func(d *detail) { d.order = c.order })
 	case task.TaskRequeued:
-		if d := t.detail(s); d != nil && (d.order != 0 || d.burst != 0) {
+		if order, burst := t.detail(s).place(); order != 0 || burst != 0 {
 			t.replaceDetail(s, func(d *detail) { d.order, d.burst = 0, 0 })
 		}
 	}
@@ -96,19 +95,7 @@ func (t *table) change(s slot, c change) error {
 
 // replaceDetail gives the entry a changed copy of its detail.
 func (t *table) replaceDetail(s slot, edit func(*detail)) {
-	d := &detail{}
-	if old := t.detail(s); old != nil {
-		*d = *old
-	}
+	d := t.detail(s).unpack()
 	edit(d)
 	t.setDetail(s, d)
-}
-
-// logWith returns a copy of the attempt log with one more line, without the oldest where it would be too long.
-func (d *detail) logWith(line attempt) []attempt {
-	kept := d.log
-	if len(kept) >= maxAttemptLog {
-		kept = kept[len(kept)-maxAttemptLog+1:]
-	}
-	return append(append(make([]attempt, 0, len(kept)+1), kept...), line)
 }

@@ -111,13 +111,14 @@ func readDelivery(j reader, at journal.Position) (*messages.Delivery, error) {
 
 // message is the task as the status queries show it, without delivery ID, which lies with the body.
 func (r record) message() *messages.Task {
+	d := r.detail.unpack()
 	m := &messages.Task{
 		WebhookId: r.ID.String(), Source: r.origin.source, EventType: r.origin.eventType,
 		Route: r.place.route, Key: r.place.key,
 		Status: messages.Status(r.Status), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt,
-		Attempts: r.Attempts, MaxAttempts: uint32(r.MaxAttempts), Error: r.err, Result: r.result,
+		Attempts: r.Attempts, MaxAttempts: uint32(r.MaxAttempts), Error: d.err, Result: d.result,
 	}
-	for _, a := range r.log {
+	for _, a := range d.log {
 		m.AttemptLog = append(m.AttemptLog, &messages.Attempt{
 			Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt,
 			Outcome: messages.Outcome(a.outcome), Error: a.err,

@@ -108,13 +108,13 @@ func (q *Query) matches(r record) bool {
 		(q.Key == "" || q.Key == r.place.key) &&
 		(q.Route == "" || q.Route == r.place.route) &&
 		(len(q.Routes) == 0 || slices.Contains(q.Routes, r.place.route)) &&
-		(q.Text == "" || strings.Contains(r.err, q.Text)) &&
+		(q.Text == "" || strings.Contains(r.detail.err(), q.Text)) &&
 		(q.Words == "" || q.speaksOf(r))
 }
 
 // speaksOf says whether the words occur somewhere.
 func (q *Query) speaksOf(r record) bool {
-	for _, text := range [...]string{r.origin.eventType, r.origin.source, r.place.key, r.place.route, r.err} {
+	for _, text := range [...]string{r.origin.eventType, r.origin.source, r.place.key, r.place.route, r.detail.err()} {
 		if containsFold(text, q.Words) {
 			return true
 		}

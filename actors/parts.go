@@ -67,8 +67,8 @@ func (t *table) follow(parent slot) {
 		if p.Status == task.Retrying && (e.DueAt == 0 || p.DueAt < e.DueAt) {
 			e.DueAt = p.DueAt
 		}
-		if d := t.detail(s); d != nil && d.err != "" && (failed == nil || p.Status == task.Failed) {
-			failed = &detail{err: t.places.get(p.place).route + ": " + d.err}
+		if err := t.detail(s).err(); err != "" && (failed == nil || p.Status == task.Failed) {
+			failed = &detail{err: t.places.get(p.place).route + ": " + err}
 		}
 	}
 	e.Status = followed(seen)

@@ -380,8 +380,8 @@ func (s *State) finishedTasks() []slot {
 // order is where a task stands in its lane: by the time in its ID, for IDs are given in the order of acceptance; by the
 // time at which it was made to run again; or where somebody moved it.
 func (t *table) order(s slot) int64 {
-	if d := t.detail(s); d != nil && d.order != 0 {
-		return d.order
+	if order, _ := t.detail(s).place(); order != 0 {
+		return order
 	}
 	e := t.get(s)
 	if e.Requeued() {

@@ -161,9 +161,7 @@ func (r *registry) restore(ctx actor.Context, s slot) {
 func (r *registry) rejoin(ctx actor.Context, s slot) {
 	e := r.tasks.get(s)
 	a := schedule.Arrival{At: e.Since, Due: e.DueAt, Again: e.Requeued()}
-	if d := r.tasks.detail(s); d != nil {
-		a.Burst = d.burst
-	}
+	_, a.Burst = r.tasks.detail(s).place()
 	r.supersede(ctx, r.schedule.Add(uint32(s), r.lane(e.place), a), e.place, e.ID)
 }
 

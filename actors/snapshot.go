@@ -165,8 +165,9 @@ func fillSnapshotTask(m *journalv1.SnapshotTask, r record) {
 	if r.Requeued() {
 		m.Since = uint64(r.Since)
 	}
-	m.Error, m.Result, m.Order, m.BurstAt = r.err, r.result, r.order, r.burst
-	for _, a := range r.log {
+	d := r.detail.unpack()
+	m.Error, m.Result, m.Order, m.BurstAt = d.err, d.result, d.order, d.burst
+	for _, a := range d.log {
 		m.AttemptLog = append(m.AttemptLog, &journalv1.SnapshotAttempt{
 			Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt, Outcome: uint32(a.outcome), Error: a.err,
 		})
@@ -234,9 +235,7 @@ func (r *snapshotReader) add(m *journalv1.SnapshotTask) error {
 	e.origin = r.tasks.origins.acquire(r.origins[m.GetOrigin()-1])
 	e.place = r.tasks.places.acquire(r.places[m.GetPlace()-1])
 	s := r.tasks.add(e)
-	if d := r.tasks.snapshotDetail(m); d != nil {
-		r.tasks.setDetail(s, d)
-	}
+	r.tasks.setDetail(s, snapshotDetail(m))
 	if e.role == part {
 		r.parts = append(r.parts, unlinkedPart{s, task.ID(m.GetParent())})
 	}
@@ -290,16 +289,13 @@ func snapshotEntry(m *journalv1.SnapshotTask) (entry, error) {
 	return e, nil
 }
 
-func (t *table) snapshotDetail(m *journalv1.SnapshotTask) *detail {
-	d := &detail{err: t.text(m.GetError()), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
+func snapshotDetail(m *journalv1.SnapshotTask) *detail {
+	d := &detail{err: m.GetError(), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
 	for _, a := range m.GetAttemptLog() {
 		d.log = append(d.log, attempt{
 			number: a.GetNumber(), startedAt: a.GetStartedAt(), endedAt: a.GetEndedAt(),
-			outcome: task.Outcome(a.GetOutcome()), err: t.text(a.GetError()),
+			outcome: task.Outcome(a.GetOutcome()), err: a.GetError(),
 		})
-	}
-	if d.err == "" && len(d.result) == 0 && len(d.log) == 0 && d.order == 0 && d.burst == 0 {
-		return nil
 	}
 	return d
 }

@@ -44,26 +44,6 @@ type origin struct{ source, eventType string }
 // place is the lane that a task belongs to: its route, empty when no route table was asked, and its ordering key.
 type place struct{ route, key string }
 
-// detail is what attempts, and operators, have left behind. It is immutable.
-type detail struct {
-	err    string
-	result []byte
-	log    []attempt
-	order  int64 // the task's place in its lane, where somebody moved it
-	burst  int64 // when the burst began that it is the last of
-}
-
-// attempt is one line of the attempt log.
-type attempt struct {
-	number             uint32
-	startedAt, endedAt int64
-	outcome            task.Outcome
-	err                string
-}
-
-// maxAttemptLog bounds the attempt log of a task: the newest are kept.
-const maxAttemptLog = 50
-
 // slot is where in the table an entry is. It is reused after the task is forgotten.
 type slot uint32
 
@@ -72,7 +52,7 @@ const chunkSize = 512
 // chunk holds entries. A chunk whose stamp is older than the table's is shared with a view and copied before a change; so
 // are its details, which are nil where no entry has any.
 type chunk struct {
-	details      *[chunkSize]*detail
+	details      *[chunkSize]packedDetail
 	stamp        uint64
 	detailsStamp uint64
 	newest       task.ID // none of the chunk's tasks is newer
@@ -92,9 +72,9 @@ type table struct {
 	byDelivery index
 	origins    interned[origin]
 	places     interned[place]
-	parts      map[slot][]slot          // of split tasks
-	paused     map[uint32]struct{}      // the places whose lanes are paused
-	texts      map[string]string        // errors seen lately: what fails for one reason fails for many
+	parts      map[slot][]slot     // of split tasks
+	paused     map[uint32]struct{} // the places whose lanes are paused
+	sayings    sayings
 	counts     statusCounts             // of deliveries
 	byRoute    map[string]*statusCounts // of tasks that run themselves; a route stays once it was seen
 }
@@ -136,30 +116,31 @@ func (t *table) edit(s slot) *entry {
 	return &c.entries[s%chunkSize]
 }
 
-// detail returns what is known of a task beside its state, for reading; nil for nothing.
-func (t *table) detail(s slot) *detail { return t.chunks[s/chunkSize].detail(int(s % chunkSize)) }
+// detail returns what is known of a task beside its state.
+func (t *table) detail(s slot) packedDetail { return t.chunks[s/chunkSize].detail(int(s % chunkSize)) }
 
-func (c *chunk) detail(i int) *detail {
+func (c *chunk) detail(i int) packedDetail {
 	if c.details == nil {
-		return nil
+		return packedDetail{}
 	}
 	return c.details[i]
 }
 
-// setDetail replaces it.
+// setDetail replaces it; nil for nothing.
 func (t *table) setDetail(s slot, d *detail) {
+	p := t.sayings.pack(d)
 	t.edit(s)
 	c := t.chunks[s/chunkSize]
 	switch {
-	case c.details == nil && d == nil:
+	case c.details == nil && p.rest == "":
 		return
 	case c.details == nil:
-		c.details, c.detailsStamp = new([chunkSize]*detail), t.stamp
+		c.details, c.detailsStamp = new([chunkSize]packedDetail), t.stamp
 	case c.detailsStamp != t.stamp:
 		fresh := *c.details
 		c.details, c.detailsStamp = &fresh, t.stamp
 	}
-	c.details[s%chunkSize] = d
+	c.details[s%chunkSize] = p
 }
 
 // add takes in a task whose ID is not in the table. Its origin and place were interned for it.
@@ -221,27 +202,6 @@ func (t *table) remove(s slot) {
 	t.free = append(t.free, s)
 	t.used--
 	delete(t.parts, s)
-}
-
-// maxTexts bounds the texts that are remembered, and maxText those worth it, in bytes.
-const (
-	maxTexts = 10_000
-	maxText  = 512
-)
-
-// text returns a string with the same content, the same one for the same content where that came lately.
-func (t *table) text(s string) string {
-	if len(s) > maxText || s == "" {
-		return s
-	}
-	if known, ok := t.texts[s]; ok {
-		return known
-	}
-	if t.texts == nil || len(t.texts) >= maxTexts {
-		t.texts = make(map[string]string)
-	}
-	t.texts[s] = s
-	return s
 }
 
 // apply changes a task by an event.
@@ -319,26 +279,16 @@ func (t *table) view() view {
 // record is one task of a view or of the table, with what it shares.
 type record struct {
 	*entry
-	*detail // never nil
-	origin  origin
-	place   place
+	detail packedDetail
+	origin origin
+	place  place
 }
-
-func (c *chunk) detailOrEmpty(i int) *detail {
-	if d := c.detail(i); d != nil {
-		return d
-	}
-	return emptyDetail
-}
-
-// emptyDetail is that of a task of which nothing is known beside its state.
-var emptyDetail = &detail{}
 
 // record returns a task with what it shares, for reading.
 func (t *table) record(s slot) record {
 	e := t.get(s)
 	return record{
-		entry: e, detail: t.chunks[s/chunkSize].detailOrEmpty(int(s % chunkSize)),
+		entry: e, detail: t.detail(s),
 		origin: t.origins.get(e.origin), place: t.places.get(e.place),
 	}
 }
@@ -365,7 +315,7 @@ func (v view) each(fn func(record) bool) {
 func (v view) record(c *chunk, i int) record {
 	e := &c.entries[i]
 	return record{
-		entry: e, detail: c.detailOrEmpty(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
+		entry: e, detail: c.detail(i), origin: v.origins[e.origin].value, place: v.places[e.place].value,
 	}
 }
 
@@ -381,8 +331,8 @@ func (t *table) absorb(other *table) map[slot]slot {
 		e.origin = t.origins.acquire(other.origins.get(e.origin))
 		e.place = t.places.acquire(other.places.get(e.place))
 		moved[s] = t.add(e)
-		if d := other.detail(s); d != nil {
-			t.setDetail(moved[s], d)
+		if d := other.detail(s); d.rest != "" {
+			t.setDetail(moved[s], d.unpack())
 		}
 	}
 	for parent, parts := range other.parts {
