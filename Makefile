@@ -1,7 +1,7 @@
 include tools.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help run build man test test-needs check bench bench-go generate fuzz cover clean \
+.PHONY: help run cluster cluster-needs build man test test-needs check bench bench-go generate fuzz cover clean \
 	check-generate check-format check-lint check-proto check-modules check-api
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -14,6 +14,9 @@ help: ## show this list
 run: build ## build, and start the daemon: a demo unless ./hooktroupe.yaml exists
 	@exec bin/hooktroupe serve
 
+cluster: build cluster-needs ## a cluster for trials: PostgreSQL, three members, HAProxy in front; Ctrl-C stops and removes it
+	@go build -o bin/cluster ./examples/cluster && exec bin/cluster
+
 build: ## build bin/hooktroupe, static and reproducible
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hooktroupe ./cmd/hooktroupe
 
@@ -23,18 +26,25 @@ man: build ## write the manual pages to bin/man
 test: test-needs ## install what the tests need, and run all of them with the race detector
 	go test -race -shuffle=on -timeout 20m ./...
 
+# The package of PostgreSQL is told beforehand to start no server of its own.
+INSTALL = [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.conf ] || \
+	{ mkdir -p /etc/postgresql-common && \
+	echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }; } && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold >/dev/null
+HAS_POSTGRESQL = ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
+HAS_HAPROXY    = PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null
+
 # strace makes syncs fail under the real daemon, chromium shows its page, prlimit bounds programs, PostgreSQL is the shared
-# store. Without one of them its tests skip themselves, and say so. The package of PostgreSQL is told beforehand to start no
-# server of its own.
+# store, HAProxy spreads deliveries. Without one of them its tests skip themselves, and say so.
 test-needs:
 	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null && \
-		command -v promtool >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
-		{ [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.conf ] || \
-		{ mkdir -p /etc/postgresql-common && \
-		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }; } && apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
-		strace chromium fonts-dejavu-core util-linux prometheus postgresql-15 >/dev/null; } || \
-		echo 'strace, chromium, prlimit, promtool or PostgreSQL is not here and cannot be installed: some tests will be skipped'
+		command -v promtool >/dev/null && $(HAS_POSTGRESQL) && $(HAS_HAPROXY) || \
+		{ $(INSTALL) strace chromium fonts-dejavu-core util-linux prometheus postgresql-15 haproxy; } || \
+		echo 'strace, chromium, prlimit, promtool, PostgreSQL or HAProxy is not here and cannot be installed: some tests will be skipped'
+
+cluster-needs:
+	@$(HAS_POSTGRESQL) && $(HAS_HAPROXY) || { $(INSTALL) postgresql-15 haproxy; } || \
+		{ echo 'PostgreSQL and HAProxy are needed: as root, apt-get install --no-install-recommends postgresql-15 haproxy' >&2; exit 1; }
 
 check: check-generate check-format check-modules check-proto check-api check-lint ## everything that is not a test: drift, format, modules, proto, OpenAPI, lint
 	go vet ./...

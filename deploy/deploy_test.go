@@ -207,3 +207,28 @@ func TestUnit(t *testing.T) {
 		t.Errorf("systemd-analyze: %v\n%s", err, out)
 	}
 }
+
+// TestBalancer has HAProxy read its configuration, as it is and with the variables set.
+func TestBalancer(t *testing.T) {
+	const file = "haproxy/haproxy.cfg"
+	text := string(read(t, file))
+	for _, want := range []string{"GET /readyz", "retry-on conn-failure empty-response 503", "option forwardfor"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s lacks %q", file, want)
+		}
+	}
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		if path, err = exec.LookPath("/usr/sbin/haproxy"); err != nil {
+			t.Skip("haproxy is not here (make test-needs installs it): NOT CHECKED: " + file)
+		}
+	}
+	for _, environ := range [][]string{nil, {"LISTEN=127.0.0.1:18080", "MEMBER_1=127.0.0.1:1", "MEMBER_2=10.0.0.2:8080"}} {
+		check := exec.Command(path, "-c", "-f", file)
+		check.Env = append(os.Environ(), environ...)
+		out, err := check.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "[WARNING]") {
+			t.Errorf("haproxy %v: %v\n%s", environ, err, out)
+		}
+	}
+}

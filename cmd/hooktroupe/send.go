@@ -261,22 +261,25 @@ func replaceHeader(block source.Header, name, value string) source.Header {
 	return kept.With(name, value)
 }
 
-// watch prints every change of a task until it is final.
+// watch prints every change of a task until it is final. Where a daemon cannot say at the moment, because the member of a
+// cluster that works the task has just died, it is asked again.
 func watch(ctx context.Context, t *terminal, c *client.Client, id string) error {
-	last := ""
+	last := "unknown"
 	for {
 		task, err := c.Get(ctx, id)
-		if err != nil {
-			if ctx.Err() != nil {
-				return &conditionError{fmt.Errorf("task %s is still %s", id, last)}
+		var problem *client.Problem
+		switch {
+		case err == nil:
+			if line := describe(task); line != last {
+				last = line
+				_, _ = fmt.Fprintf(t.out, "%s %s\n", id, line)
 			}
+		case ctx.Err() != nil:
+			return &conditionError{fmt.Errorf("task %s is still %s", id, last)}
+		case !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable:
 			return err
 		}
-		if line := describe(task); line != last {
-			last = line
-			_, _ = fmt.Fprintf(t.out, "%s %s\n", id, line)
-		}
-		if task.Final() {
+		if err == nil && task.Final() {
 			if task.Status != "completed" {
 				return &conditionError{fmt.Errorf("task %s ended as %s", id, task.Status)}
 			}

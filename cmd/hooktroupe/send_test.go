@@ -96,3 +96,30 @@ func TestSendSignsForEveryType(t *testing.T) {
 		})
 	}
 }
+
+// TestWaitingOutlastsAnOwnerThatIsAway has a stand-in daemon say twice that it cannot tell, as a member of a cluster does while
+// another one is taken over.
+func TestWaitingOutlastsAnOwnerThatIsAway(t *testing.T) {
+	const id = "01a209fd-acf3-7491-8a76-eaa489a055eb"
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = io.WriteString(w, `{"webhook_id":"`+id+`","status":"queued"}`)
+			return
+		}
+		if asked++; asked <= 2 {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"title":"away","status":503}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"webhook_id":"`+id+`","status":"completed","attempts":1,"max_attempts":3}`)
+	}))
+	defer server.Close()
+	var out, errs bytes.Buffer
+	code := run([]string{"send", "--source", "github", "--wait", "--url", server.URL}, []string{"HOOKTROUPE_SECRET=s"}, &out, &errs)
+	if code != exitOK || asked != 3 || !bytes.Contains(out.Bytes(), []byte(id+" completed (attempt 1 of 3)")) {
+		t.Errorf("exit code %d after %d questions: %s%s", code, asked, &out, &errs)
+	}
+}
