@@ -197,6 +197,9 @@ func (h *Hub) handle(ctx context.Context, kind string, t *handler.Task) ([]byte,
 	root.Send(r.pid, runAttempt{a})
 	select {
 	case o := <-a.outcome:
+		if ended := over(ctx); o.err != nil && ended != nil {
+			return o.result, fmt.Errorf("%w: %w", ended, o.err) // the member may have been the first to notice
+		}
 		return o.result, o.err
 	case <-ctx.Done():
 		root.Send(r.pid, giveUp{a})
@@ -204,4 +207,15 @@ func (h *Hub) handle(ctx context.Context, kind string, t *handler.Task) ([]byte,
 	case <-r.stopped:
 		return nil, fmt.Errorf("%w: %w", handler.ErrLost, ErrNotRunning)
 	}
+}
+
+// over is why an attempt's time is over, or nil. A deadline that has passed counts although its timer is late.
+func over(ctx context.Context) error {
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
+	}
+	if deadline, bound := ctx.Deadline(); bound && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
