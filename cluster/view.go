@@ -94,19 +94,24 @@ type MemberView struct {
 	Self, Alive, Leaving bool
 	// Joined is how long ago it joined, Seen how long ago it was last heard of by the store.
 	Joined, Seen time.Duration
+	// Left is how long its leases last in the store if it is not heard of again; zero when they are over.
+	Left time.Duration
 	// Shards is how many it has.
 	Shards int
 }
 
 // ShardView is one shard.
 type ShardView struct {
-	Shard      int
-	State      State
+	Shard int
+	State State
+	// Ours says that it is this session's, draining and stopping ones included.
+	Ours       bool
 	Generation int64
 	// Owner is the name of the member that has it, and Address where to reach it; empty when Unowned.
 	Owner, Address string
-	// Held is how long the owner has had it.
-	Held time.Duration
+	// Held is how long the owner has had it, Left how long its lease lasts in the store if it is not renewed. Both are zero
+	// when Unowned.
+	Held, Left time.Duration
 	// Target is the name of the member that should have it, empty while that is not known. Moving says that it is another
 	// than the owner's.
 	Target string
@@ -147,6 +152,7 @@ func (b *book) view(now time.Duration, config Config) View {
 			Leaving: m.Leaving,
 			Joined:  m.Joined + age,
 			Seen:    m.Seen + age,
+			Left:    max(0, m.ends-now),
 			Shards:  shards[m.ID],
 		})
 	}
@@ -165,10 +171,10 @@ func (b *book) view(now time.Duration, config Config) View {
 // shard is where one shard stands.
 func (b *book) shard(now time.Duration, shard int) ShardView {
 	there, h := b.world.shards[shard], b.local[shard]
-	v := ShardView{Shard: shard, Generation: there.Generation}
+	v := ShardView{Shard: shard, Generation: there.Generation, Ours: b.session.ID != "" && there.Owner == b.session.ID}
 	if m := b.owner(now, shard); m != nil {
 		v.State, v.Owner, v.Address = Owned, m.Name(), m.Address
-		v.Held = there.Held + now - b.world.at
+		v.Held, v.Left = there.Held+now-b.world.at, m.ends-now
 	}
 	switch {
 	case h.phase == draining:

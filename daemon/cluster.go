@@ -14,9 +14,11 @@ import (
 	leases "github.com/hooktroupe/hooktroupe/cluster/postgres"
 	"github.com/hooktroupe/hooktroupe/handler/remote/link"
 	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
 	"github.com/hooktroupe/hooktroupe/journal/postgres"
+	"github.com/hooktroupe/hooktroupe/metrics"
 )
 
 const (
@@ -51,12 +53,13 @@ func (d *daemon) startMember(ctx context.Context) error {
 	f.node, err = cluster.NewNode(cluster.Config{
 		Name: memberName(c.Name), Address: f.peers.Address(), Version: d.options.Version, Shards: f.shards,
 		TTL: time.Duration(c.Lease), HandOver: time.Duration(c.HandOver),
-	}, sessions, shardOwner{d.troupe}, cluster.WithLog(d.log), cluster.WithTell(f.peers.TellLook))
+	}, timedStore{sessions, d.clock, &d.metrics.Cluster}, shardOwner{d.troupe}, cluster.WithLog(d.log), cluster.WithTell(f.peers.TellLook))
 	if err != nil {
 		return err
 	}
 	d.gate.open(d.troupe)
 	close(f.joined)
+	d.metrics.Cluster.WatchStats(d.clusterStats)
 	f.node.Start()
 	d.cleanup.push("cluster", d.leaveCluster)
 	d.sweep(store)
@@ -100,7 +103,7 @@ func (d *daemon) openPeers() error {
 	opened, err := peers.Open(peers.Config{
 		Listen: c.Listen, Advertise: c.Advertise, Insecure: c.Insecure,
 		TLS:    link.TLS{CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key},
-		Answer: f.answer,
+		Answer: f.answerMember,
 		Stored: func(shards []int) {
 			if t := d.gate.troupe.Load(); t != nil {
 				t.ShardsHaveNews(shards)
@@ -131,6 +134,7 @@ func (d *daemon) startMemberTroupe() (err error) {
 			return ok && held == generation
 		},
 		Fenced: func(shard int, generation int64) {
+			d.metrics.Cluster.StaleWrites.Inc()
 			d.troupe.LeaveShard(shard, generation, false, func() {})
 			f.member().Look()
 		},
@@ -223,7 +227,30 @@ func (f *front) ready(own status.Readiness) status.Readiness {
 		return own
 	}
 	if err := n.Ready(); err != nil {
-		return status.Readiness{Reason: err.Error(), Details: own.Details}
+		return status.Readiness{Reason: publicReason(err), Details: own.Details}
 	}
 	return own
+}
+
+// publicReason is an error of a member as anybody may read it: not what the database's driver says, which the log has.
+func publicReason(err error) string {
+	if errors.Is(err, cluster.ErrUnavailable) {
+		return cluster.ErrUnavailable.Error()
+	}
+	return err.Error()
+}
+
+// timedStore measures how long the store of leases takes to answer.
+type timedStore struct {
+	cluster.Store
+	clock  clock.Clock
+	counts *metrics.Cluster
+}
+
+// Sync is cluster.Store.
+func (s timedStore) Sync(ctx context.Context, r cluster.Request) (cluster.Answer, error) {
+	started := s.clock.Now()
+	a, err := s.Store.Sync(ctx, r)
+	s.counts.StoreSeconds.Observe(s.clock.Now().Sub(started).Seconds())
+	return a, err
 }

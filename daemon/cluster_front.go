@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/actors"
@@ -17,11 +18,12 @@ import (
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
 	pb "github.com/hooktroupe/hooktroupe/messages/clusterv1"
+	"github.com/hooktroupe/hooktroupe/metrics"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
 // errIncomplete means that some shards have no owner that answers at the moment, so that what was asked cannot be said whole.
-var errIncomplete = errors.New("some shards have no owner at the moment: try again")
+var errIncomplete = &status.Away{Detail: "some shards have no owner that works them at the moment"}
 
 const (
 	// askAgain is the wait before a member is asked again, or another, after the owner of a shard was away.
@@ -39,12 +41,13 @@ type front struct {
 	clock  clock.Clock
 	node   *cluster.Node
 	peers  *peers.Peers
+	counts *metrics.Cluster
 	log    shardLog
 	shards int
 	joined chan struct{} // closed once all of the above is there
 }
 
-// ask asks the owner of a shard. While it is away, whoever becomes the owner is asked.
+// ask asks the owner of a shard. While it is away, whoever becomes the owner is asked; in the end the error is status.Away.
 func (f *front) ask(ctx context.Context, shard int, q func() *pb.Ask) (*pb.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
@@ -54,9 +57,18 @@ func (f *front) ask(ctx context.Context, shard int, q func() *pb.Ask) (*pb.Answe
 			return a, err
 		}
 		if !f.pause(ctx, askAgain) {
-			return nil, fmt.Errorf("%w (shard %d)", actors.ErrAway, shard)
+			return nil, f.away(shard)
 		}
 	}
+}
+
+// away says who has a shard about which nobody answers.
+func (f *front) away(shard int) error {
+	member, _, owned := f.node.Owner(shard)
+	if !owned {
+		return &status.Away{Detail: fmt.Sprintf("shard %d has no owner at the moment", shard)}
+	}
+	return &status.Away{Detail: fmt.Sprintf("shard %d is with member %s, which does not answer for it", shard, member)}
 }
 
 // pause waits for a moment, and says whether ctx has not ended.
@@ -83,15 +95,56 @@ func (f *front) askOwner(ctx context.Context, shard int, q *pb.Ask) (*pb.Answer,
 	if !owned || address == f.peers.Address() {
 		return nil, peers.ErrAway
 	}
-	return f.peers.Ask(ctx, address, q)
+	return f.askMember(ctx, address, q)
 }
 
-// askAll asks every member, this one included, and returns all answers; an error where one of them does not answer.
+// askMember asks one other member, and counts.
+func (f *front) askMember(ctx context.Context, address string, q *pb.Ask) (*pb.Answer, error) {
+	started := f.clock.Now()
+	a, err := f.peers.Ask(ctx, address, q)
+	f.counts.QuestionSeconds.Observe(f.clock.Now().Sub(started).Seconds())
+	f.counts.Questions.With(outcomeWord(err)).Inc()
+	return a, err
+}
+
+// outcomeWord is what became of a question, as the metrics name it.
+func outcomeWord(err error) string {
+	switch {
+	case err == nil:
+		return "answered"
+	case errors.Is(err, peers.ErrAway):
+		return "away"
+	case errors.Is(err, peers.ErrUnreachable):
+		return "unreachable"
+	case errors.Is(err, peers.ErrBusy):
+		return "busy"
+	case errors.Is(err, peers.ErrNotSupported):
+		return "unsupported"
+	default:
+		return "failed"
+	}
+}
+
+// answerMember answers a question of another member, and counts.
+func (f *front) answerMember(ctx context.Context, q *pb.Ask) *pb.Answer {
+	a := f.answer(ctx, q)
+	_, err := peers.Judge(a)
+	f.counts.Asked.With(outcomeWord(err)).Inc()
+	return a
+}
+
+// askAll asks every member, this one included, and returns all answers; an error where one of them does not answer, which is
+// status.Away unless it is something else, and where a shard has no owner, for then nobody answers for its tasks.
 func (f *front) askAll(ctx context.Context, q func() *pb.Ask) ([]*pb.Answer, error) {
 	if f.member() == nil {
 		return nil, errStarting
 	}
+	view := f.node.View()
+	if unowned := count(view.Shards, func(s cluster.ShardView) bool { return s.Owner == "" }); unowned > 0 {
+		return nil, &status.Away{Detail: fmt.Sprintf("%d shards have no owner at the moment", unowned)}
+	}
 	type outcome struct {
+		member string
 		answer *pb.Answer
 		err    error
 	}
@@ -99,32 +152,44 @@ func (f *front) askAll(ctx context.Context, q func() *pb.Ask) ([]*pb.Answer, err
 	asked := 1
 	go func() {
 		a, err := peers.Judge(f.answer(ctx, q()))
-		outcomes <- outcome{a, err}
+		outcomes <- outcome{"this one", a, err}
 	}()
-	for _, m := range f.node.View().Members {
+	for _, m := range view.Members {
 		if m.Self || !m.Alive || m.Address == f.peers.Address() {
 			continue
 		}
 		asked++
 		go func() {
-			a, err := f.peers.Ask(ctx, m.Address, q())
-			if err != nil {
-				err = fmt.Errorf("member %s: %w", m.Name, err)
-			}
-			outcomes <- outcome{a, err}
+			a, err := f.askMember(ctx, m.Address, q())
+			outcomes <- outcome{m.Name, a, err}
 		}()
 	}
 	var answers []*pb.Answer
-	var errs []error
+	var away, errs []error
 	for range asked {
-		o := <-outcomes
-		if o.err != nil {
-			errs = append(errs, o.err)
-			continue
+		switch o := <-outcomes; {
+		case o.err == nil:
+			answers = append(answers, o.answer)
+		case errors.Is(o.err, peers.ErrUnreachable), errors.Is(o.err, peers.ErrAway):
+			away = append(away, fmt.Errorf("member %s does not answer", o.member))
+		default:
+			errs = append(errs, fmt.Errorf("member %s: %w", o.member, o.err))
 		}
-		answers = append(answers, o.answer)
 	}
-	return answers, errors.Join(errs...)
+	if len(away) > 0 && len(errs) == 0 {
+		return answers, &status.Away{Detail: strings.ReplaceAll(errors.Join(away...).Error(), "\n", ", ")}
+	}
+	return answers, errors.Join(slices.Concat(errs, away)...)
+}
+
+// count is how many of them are so.
+func count[T any](all []T, so func(T) bool) (n int) {
+	for _, one := range all {
+		if so(one) {
+			n++
+		}
+	}
+	return n
 }
 
 // Accept is ingress.Acceptor. A duplicate is its owner's to judge; where the owner is away, it finds a note when it is back.

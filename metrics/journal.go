@@ -95,11 +95,7 @@ type statValue struct {
 func newJournalStats(d *declarer) *journalStats {
 	c := &journalStats{}
 	add := func(kind prometheus.ValueType, name, help string, of func(*JournalStats) float64) {
-		word := "counter"
-		if kind == prometheus.GaugeValue {
-			word = "gauge"
-		}
-		desc := prometheus.NewDesc(d.note(word, name, help), help, nil, nil)
+		desc := prometheus.NewDesc(d.note(kindWord(kind), name, help), help, nil, nil)
 		c.values = append(c.values, statValue{desc: desc, kind: kind, of: of})
 	}
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue

@@ -32,6 +32,8 @@ type Set struct {
 	Actors Actors
 	// Journal is what happens on the disk.
 	Journal Journal
+	// Cluster is how a member of a cluster stands.
+	Cluster Cluster
 	// Traces is what becomes of traces.
 	Traces Traces
 	// Config is what happens to the configuration.
@@ -67,6 +69,7 @@ func New() *Set {
 		Tasks:    newTasks(&d),
 		Actors:   newActors(&d),
 		Journal:  newJournal(&d),
+		Cluster:  newCluster(&d),
 		Traces:   newTraces(&d),
 		Config:   newConfig(&d),
 		build:    d.gauges("build_info", "Always 1; its labels say what runs.", "version", "revision", "go_version"),

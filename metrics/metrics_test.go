@@ -44,6 +44,9 @@ func touch(s *metrics.Set) {
 	s.Actors.MailboxDepth.With("registry").Set(2)
 	s.Actors.Restarts.With("attempt").Inc()
 	s.Traces.Dropped.With("queue_full").Inc()
+	s.Cluster.WatchStats(func() metrics.ClusterStats {
+		return metrics.ClusterStats{Ready: true, Shards: map[string]float64{"held": 7}, Dropped: map[string]float64{"lost": 2}}
+	})
 	s.Config.RestartNeeded.Set(1)
 	s.Journal.Errors.With("sync").Inc()
 	s.Journal.WatchStats(func() metrics.JournalStats {

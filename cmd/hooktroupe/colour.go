@@ -11,6 +11,7 @@ import (
 
 // colours are those of the words that say how something stands. The words are enough without them.
 var colours = map[string]string{
+	"alive": "32", "owned": "32", "silent": "31", "unowned": "31", "stuck": "31", "leaving": "33", "draining": "33", "stopping": "33",
 	"completed": "32", "succeeded": "32", "healthy": "32", "closed": "32",
 	"failed": "31", "suspended_likely": "31", "open": "31", "panicked": "31", "abandoned": "31", "discarded": "31",
 	"retrying": "33", "warning": "33", "half-open": "33", "paused": "33", "timed_out": "33", "retry": "33",

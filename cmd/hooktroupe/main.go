@@ -9,6 +9,7 @@
 //	hooktroupe replay                    run dead letters again
 //	hooktroupe route --source github     say where a delivery would go, and why
 //	hooktroupe routes|handlers           list them, and what holds them up
+//	hooktroupe cluster                   show members, shards and leases
 //	hooktroupe top                       show how a daemon is, again and again
 //	hooktroupe config check|show
 //	hooktroupe journal inspect|verify|repair DIR
@@ -121,7 +122,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(t), newSend(t), newStatus(t), newTasks(t), newLanes(t), newReplay(t), newRoute(t), newRoutes(t), newHandlers(t),
-		newTop(t), newVerify(t), newConfig(t), newJournal(t), newSources(t), newImportHooks(t), newListen(t), newMigrate(t),
+		newCluster(t), newTop(t), newVerify(t), newConfig(t), newJournal(t), newSources(t), newImportHooks(t), newListen(t), newMigrate(t),
 		newToken(t), newCert(t), newMan(t), newVersion(t))
 	return root
 }

@@ -109,6 +109,15 @@ const overviewJSON = `{"now":{"queued":3,"processing":2,"retrying":1,"completed"
 	`"attempt_p99":null}],"sources":[{"name":"forge","type":"gitlab","paths":[],"state":"warning","last_accepted_at":null,` +
 	`"consecutive_failures":3,"limit":4,"ack_within_seconds":10,"slow_acks":2,"refused":9,"then":"It stops."}]}`
 
+const clusterJSON = `{"enabled":true,"self":{"name":"node-1","address":"10.0.0.1:7070","state":"joined","valid":true,` +
+	`"valid_for_seconds":7.54,"answered_seconds":0.46,"trouble":null,"store_requests":900,"store_failures":2},"members":[` +
+	`{"name":"node-1","address":"10.0.0.1:7070","version":"1.2.3","state":"alive","self":true,"joined_seconds":9000,"heartbeat_seconds":0.46,` +
+	`"lease_seconds":9.54,"shards":2},{"name":"node-2","address":"10.0.0.2:7070","version":"","state":"silent","self":false,` +
+	`"joined_seconds":93,"heartbeat_seconds":12,"lease_seconds":0,"shards":1}],"shards":[{"shard":0,"state":"owned","generation":3,"owner":"node-1",` +
+	`"target":"node-1","moving":false,"held_seconds":90.2,"lease_seconds":9.54},{"shard":1,"state":"draining","generation":12,"owner":"node-1",` +
+	`"target":"node-2","moving":true,"held_seconds":3,"lease_seconds":9.54},{"shard":2,"state":"unowned","generation":7,"owner":null,` +
+	`"target":"node-1","moving":false,"held_seconds":null,"lease_seconds":null}]}`
+
 // standInForMany answers about the lane o/r#1, the replay 7 and two sources.
 func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 	replay := `{"id":"7","state":"completed","filter":{},"rate":0,"total":42,"replayed":41,"refused":1,` +
@@ -130,6 +139,14 @@ func standInForMany(w http.ResponseWriter, r *http.Request, body string) {
 		_, _ = io.WriteString(w, `{"handlers":[`+handlersJSON+`]}`)
 	case "GET /api/v1/overview":
 		_, _ = io.WriteString(w, overviewJSON)
+	case "GET /api/v1/cluster":
+		_, _ = io.WriteString(w, clusterJSON)
+	case "GET /alone/api/v1/cluster":
+		_, _ = io.WriteString(w, `{"enabled":false,"self":null,"members":[],"shards":[]}`)
+	case "GET /starting/api/v1/cluster":
+		_, _ = io.WriteString(w, `{"enabled":true,"self":{"name":"node-1","address":"10.0.0.1:7070","state":"starting","valid":false,`+
+			`"valid_for_seconds":0,"answered_seconds":null,"trouble":"the store does not answer","store_requests":3,"store_failures":3},`+
+			`"members":[],"shards":[]}`)
 	case "GET /api/v1/sources":
 		_, _ = io.WriteString(w, sourcesJSON)
 	case "GET /api/v1/replays/7":

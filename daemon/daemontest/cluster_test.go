@@ -17,6 +17,12 @@ import (
 // members starts a cluster of so many over one database, with mutual TLS, and waits until each is ready.
 func members(t *testing.T, sinkURL string, count int) []*daemontest.Daemon {
 	t.Helper()
+	return membersOf(t, configuration(sinkURL), "2s", count)
+}
+
+// membersOf starts a cluster of that configuration, with leases of that length.
+func membersOf(t *testing.T, yaml, lease string, count int) []*daemontest.Daemon {
+	t.Helper()
 	url, identities := pgtest.Database(t), t.TempDir()
 	var all []*daemontest.Daemon
 	for n := range count {
@@ -25,7 +31,7 @@ func members(t *testing.T, sinkURL string, count int) []*daemontest.Daemon {
 		if err != nil {
 			t.Fatalf("cert: %v: %s", err, made)
 		}
-		d := daemontest.New(t, configuration(sinkURL)+fmt.Sprintf(`
+		d := daemontest.New(t, yaml+fmt.Sprintf(`
 cluster:
   enabled: true
   name: %s
@@ -33,8 +39,8 @@ cluster:
   store: env:CLUSTER_STORE
   %s
   shards: 16
-  lease: 2s
-`, name, freeAddress(t), strings.TrimSpace(string(made))))
+  lease: %s
+`, name, freeAddress(t), strings.TrimSpace(string(made)), lease))
 		d.Env = append(secrets(), "CLUSTER_STORE="+url)
 		d.Start()
 		all = append(all, d)

@@ -47,6 +47,7 @@ const (
 	Draining               // the daemon is stopping
 	DeliveryTooLarge       // does not fit into one journal record
 	NoAnswer               // the registry did not answer in time
+	OwnerAway              // the member of a cluster that works it, or a part of it, is away
 	Internal               // a panic was recovered
 	Unauthorized           // the API needs a token
 	TooManyGuesses         // the client has offered too many tokens that were none
@@ -96,6 +97,7 @@ var table = [kinds]definition{
 	Draining:          {503, "draining", "draining", "The daemon is stopping"},
 	DeliveryTooLarge:  {413, "delivery-too-large", "delivery_too_large", "The delivery does not fit into one record"},
 	NoAnswer:          {503, "no-answer", "no_answer", "The daemon did not answer in time"},
+	OwnerAway:         {503, "owner-away", "owner_away", "The member of the cluster that works it is away at the moment"},
 	Internal:          {500, "internal", "internal", "The daemon made a mistake"},
 	Unauthorized:      {401, "unauthorized", "unauthorized", "A bearer token is needed"},
 	TooManyGuesses:    {429, "too-many-guesses", "too_many_guesses", "Too many tokens from there were not valid"},

@@ -17,7 +17,7 @@ var published = map[string]int{
 	"body-too-large": 413, "encoded-body": 415, "not-found": 404, "unknown-source": 404,
 	"method-not-allowed": 405, "bad-signature": 401, "malformed-delivery": 400, "overloaded": 503,
 	"backlog-full": 503, "storage-full": 507, "storage-budget": 503, "storage-failed": 503, "store-unavailable": 503, "draining": 503, "delivery-too-large": 413,
-	"no-answer": 503, "internal": 500, "unauthorized": 401, "forbidden": 403, "bad-parameter": 400,
+	"no-answer": 503, "owner-away": 503, "internal": 500, "unauthorized": 401, "forbidden": 403, "bad-parameter": 400,
 	"task-not-found": 404, "task-conflict": 409, "lane-not-found": 404, "lane-conflict": 409, "replay-not-found": 404, "replay-conflict": 409,
 	"unavailable": 503, "address-refused": 403, "rate-exceeded": 503, "scope-too-small": 403, "too-many-guesses": 429, "profile-runs": 409,
 }

@@ -39,6 +39,7 @@ const (
 	overview              // GET /api/v1/overview
 	manyRoutes            // GET /api/v1/routes
 	manyHandlers          // GET /api/v1/handlers
+	clusterState          // GET /api/v1/cluster
 	deadLetters           // GET /api/v1/dead_letters
 	changes               // GET /api/v1/stream
 	auditTrail            // GET /api/v1/audit
@@ -59,6 +60,7 @@ const (
 	overviewPath  = "/api/v1/overview"
 	routesPath    = "/api/v1/routes"
 	handlersPath  = "/api/v1/handlers"
+	clusterPath   = "/api/v1/cluster"
 	deadPath      = "/api/v1/dead_letters"
 	streamPath    = "/api/v1/stream"
 	auditPath     = "/api/v1/audit"
@@ -71,7 +73,7 @@ var fixed = map[string]endpoint{
 	healthPath: liveness, readyPath: readiness, metricsPath: scrape, contractPath: contract, manyTasksPath: manyTasks,
 	tasksPath: pageOfTasks, deadPath: deadLetters, lanesPath: manyLanes, replaysPath: manyReplays, sourcesPath: manySources,
 	overviewPath: overview, routesPath: manyRoutes, handlersPath: manyHandlers, streamPath: changes, auditPath: auditTrail,
-	profilesPath: profiling,
+	profilesPath: profiling, clusterPath: clusterState,
 }
 
 // Owns says whether a decoded path is the status API's, be there something or not.

@@ -88,7 +88,7 @@ type Health struct {
 	Ready func() Readiness
 }
 
-// Dependencies are what a Handler works with; all are required, but for Own.
+// Dependencies are what a Handler works with; all are required, but for Own and Cluster.
 type Dependencies struct {
 	// Tasks, Lanes and Replays answer the API.
 	Tasks   Tasks
@@ -99,6 +99,8 @@ type Dependencies struct {
 	// History and Routes are for the dashboard.
 	History History
 	Routes  Routes
+	// Cluster says how the cluster stands; nil on one machine. It must not block.
+	Cluster func() Cluster
 	// Budgets says how much is in use of what is bounded. It must not block.
 	Budgets func() []Budget
 	// Changes is what streams tell of.
@@ -229,6 +231,8 @@ func (h *Handler) handleMany(wait context.Context, ctx *fasthttp.RequestCtx, e e
 		h.routes(wait, ctx)
 	case manyHandlers:
 		h.handlers(wait, ctx)
+	case clusterState:
+		h.cluster(ctx)
 	}
 }
 

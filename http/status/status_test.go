@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	nethttp "net/http"
@@ -122,6 +123,7 @@ type api struct {
 	sources watched
 	ready   status.Readiness
 	metrics *metrics.Set
+	cluster status.Cluster
 }
 
 func newAPI(t *testing.T) *api {
@@ -139,6 +141,7 @@ func newAPI(t *testing.T) *api {
 		Budgets: func() []status.Budget { return []status.Budget{{Name: "journal", Unit: "bytes", Used: 1, Limit: 2}} },
 		Sources: a,
 		Health:  status.Health{Ready: func() status.Readiness { return a.ready }},
+		Cluster: func() status.Cluster { return a.cluster },
 		Metrics: a.metrics,
 		Changes: a.feed,
 		Audit:   audit.New(log),
@@ -367,6 +370,17 @@ func TestNoAnswerInTime(t *testing.T) {
 		}
 	}
 	a.call("GET", "/metrics", 200) // a scrape goes on without the counts
+}
+
+func TestAnOwnerThatIsAway(t *testing.T) {
+	a := newAPI(t)
+	a.tasks.err = fmt.Errorf("ask: %w", &status.Away{Detail: "shard 3 is with member b"})
+	for method, target := range map[string]string{"GET": "/api/v1/tasks/0190-a", "POST": "/api/v1/tasks/0190-a/retry"} {
+		body := string(a.call(method, target, 503))
+		if !strings.Contains(body, ":owner-away") || !strings.Contains(body, "shard 3 is with member b") || strings.Contains(body, "may have been done") != (method == "POST") {
+			t.Errorf("%s %s: %s", method, target, body)
+		}
+	}
 }
 
 func TestMethods(t *testing.T) {

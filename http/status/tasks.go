@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -95,8 +96,27 @@ func (h *Handler) changed(ctx *fasthttp.RequestCtx, task *messages.Task, refused
 	}
 }
 
+// Away is the error of a question to a cluster whose answer, or a part of it, is with a member that does not answer, or with
+// none at the moment.
+type Away struct {
+	// Detail says who is away, for people; it is shown to whoever asked.
+	Detail string
+}
+
+// Error is the detail.
+func (a *Away) Error() string { return a.Detail }
+
 // fail answers a question to which no answer came in time.
 func (h *Handler) fail(ctx *fasthttp.RequestCtx, err error) {
+	if away := (*Away)(nil); errors.As(err, &away) {
+		h.deps.Log.WithField(logfield.Error, err.Error()).Info("a question was not answered, for a member of the cluster is away")
+		detail := away.Detail
+		if ctx.IsPost() {
+			detail += "; what was asked for may have been done all the same"
+		}
+		problem.Write(ctx, problem.OwnerAway, detail, 1)
+		return
+	}
 	h.deps.Log.WithField(logfield.Error, err.Error()).Warn("a question about tasks got no answer")
 	problem.Write(ctx, problem.NoAnswer, "", 1)
 }
