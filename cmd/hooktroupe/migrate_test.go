@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,32 @@ func TestMigrate(t *testing.T) {
 	}
 	if exit, _, errs := command(environ, "migrate", "--shards", "9"); exit != exitFailed || !strings.Contains(errs, "8 shards") {
 		t.Errorf("another number of shards: exit %d: %s", exit, errs)
+	}
+	yaml := filepath.Join(t.TempDir(), "hooktroupe.yaml")
+	for _, enabled := range []bool{true, false} {
+		if err := os.WriteFile(yaml, fmt.Appendf(nil, `
+cluster: {enabled: %v, advertise: "127.0.0.1:7070", insecure: true, store: "env:MY_STORE", shards: 8}
+handlers: {log: {type: log}}
+`, enabled), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		exit, out, errs := command([]string{"MY_STORE=" + url}, "migrate", "--config", yaml)
+		if exit != exitOK || out != "nothing to do\n" {
+			t.Errorf("from a configuration, enabled %v: exit %d: %s%s", enabled, exit, out, errs)
+		}
+		if exit, _, errs := command([]string{"MY_STORE=" + url}, "migrate", "--config", yaml, "--shards", "9"); exit != exitFailed || !strings.Contains(errs, "8 shards") {
+			t.Errorf("the flag is over the configuration: exit %d: %s", exit, errs)
+		}
+		if exit, _, errs := command(nil, "migrate", "--config", yaml); exit != exitConfiguration || !strings.Contains(errs, "MY_STORE") {
+			t.Errorf("without the variable: exit %d: %s", exit, errs)
+		}
+		t.Chdir(filepath.Dir(yaml)) // where serve looks, too
+		if exit, out, errs := command([]string{"MY_STORE=" + url}, "migrate"); exit != exitOK || out != "nothing to do\n" {
+			t.Errorf("from the configuration that is there, enabled %v: exit %d: %s%s", enabled, exit, out, errs)
+		}
+	}
+	if exit, _, _ := command(nil, "migrate", "--config", yaml, "--store-file", file); exit != exitUsage {
+		t.Errorf("two places: exit %d", exit)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)

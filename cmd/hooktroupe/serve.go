@@ -122,7 +122,9 @@ func load(
 ) (cfg *config.Config, warnings, files []string, demo bool, err error) {
 	options := config.Options{Environ: environ, Flags: make(map[string]*pflag.Flag)}
 	for key, name := range keyFlags {
-		options.Flags[key] = flags.Lookup(name)
+		if flag := flags.Lookup(name); flag != nil {
+			options.Flags[key] = flag
+		}
 	}
 	options.File, _ = flags.GetString("config")
 	if options.File == "" {
