@@ -23,7 +23,13 @@ func members(t *testing.T, sinkURL string, count int) []*daemontest.Daemon {
 // membersOf starts a cluster of that configuration, with leases of that length.
 func membersOf(t *testing.T, yaml, lease string, count int) []*daemontest.Daemon {
 	t.Helper()
-	url, identities := pgtest.Database(t), t.TempDir()
+	return membersAt(t, pgtest.Database(t), yaml, lease, count)
+}
+
+// membersAt starts a cluster over a database that is there.
+func membersAt(t *testing.T, url, yaml, lease string, count int) []*daemontest.Daemon {
+	t.Helper()
+	identities := t.TempDir()
 	var all []*daemontest.Daemon
 	for n := range count {
 		name := fmt.Sprint("member-", n)

@@ -65,7 +65,7 @@ func TestFilesAndViews(t *testing.T) {
 
 // TestThePageWritesNoMarkup looks for every way in which a script could turn text into markup or code.
 func TestThePageWritesNoMarkup(t *testing.T) {
-	for _, name := range []string{"app.js", "api.js", "charts.js", "dead.js", "dialog.js", "dom.js", "lanes.js", "live.js", "morph.js", "overview.js", "parts.js", "routes.js", "tasks.js"} {
+	for _, name := range []string{"app.js", "api.js", "charts.js", "cluster.js", "dead.js", "dialog.js", "dom.js", "lanes.js", "live.js", "morph.js", "overview.js", "parts.js", "routes.js", "tasks.js"} {
 		body := string(ask(t, "GET", "/ui/assets/"+name).Body())
 		if len(body) == 0 {
 			t.Fatalf("%s is not served", name)

@@ -1,5 +1,6 @@
 // The page: which view an address stands for, when it is loaded again, and who reads it.
 import { Refused, identify, login, logout, may, who } from './api.js';
+import { cluster, clustered, lookAround } from './cluster.js';
 import { audit, dead } from './dead.js';
 import { help } from './dialog.js';
 import { h, link } from './dom.js';
@@ -21,7 +22,7 @@ const message = document.getElementById('message');
 // A row of the menu is [address, name, when]: one with a condition is shown where it holds.
 const rows = [
   ['/ui/', 'Overview'], ['/ui/tasks', 'Tasks'], ['/ui/dead', 'Dead letters'], ['/ui/lanes', 'Lanes'], ['/ui/routes', 'Routes'], ['/ui/handlers', 'Handlers'],
-  ['/ui/audit', 'Audit', () => may('admin')],
+  ['/ui/cluster', 'Cluster', () => clustered], ['/ui/audit', 'Audit', () => may('admin')],
 ];
 const menu = () => rows.filter(([, , when]) => !when || when());
 
@@ -40,6 +41,7 @@ function view(path, parameters, context) {
     case 'dead': return dead(context, parameters);
     case 'routes': return routes(context);
     case 'handlers': return handlers(context);
+    case 'cluster': return cluster();
     case 'audit': return audit(context);
     default: return { title: 'Nothing here', load: async () => ({ content: [h('p', {}, 'There is no such view. ', link('/ui/', 'To the overview'))] }) };
   }
@@ -163,6 +165,7 @@ async function leave() {
 
 // enter begins once the reader is known.
 async function enter() {
+  await lookAround().catch(() => {}); // the menu is without it, then
   stopFollowing ??= follow(() => refresh(), (open) => { live = open; tell(); });
   tell();
   await show(false);
