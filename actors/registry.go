@@ -383,7 +383,7 @@ func (r *registry) attemptEnded(ctx actor.Context, m *attemptEnded) {
 	if s, known := r.tasks.find(m.assignment.id); known {
 		r.end(ctx, s, m)
 	}
-	if a, busy := r.running[m.crew.worker.Id]; busy {
+	if a, busy := r.running[m.crew.worker.Id]; busy && a.id == m.assignment.id && a.attempt == m.assignment.attempt {
 		r.release(a, verdict(m.result.Outcome))
 		r.idle = append(r.idle, m.crew)
 	}
