@@ -65,6 +65,7 @@ func all() []scenario {
 		{"depth", 4 * gigabyte, depth},
 		{"lanes", gigabyte, lanes},
 		{"retries", 4 * gigabyte, retries},
+		{"store", 4 * gigabyte, store},
 	}
 }
 

@@ -67,3 +67,48 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("%v is left, %v", left, err)
 	}
 }
+
+// A short run over a store tells every value, and its aim.
+func TestStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the daemon and runs it with PostgreSQL for ten seconds")
+	}
+	program, err := target.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, err := target.OpenSink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sink.Close() }()
+	folder, err := os.MkdirTemp("", "hooktroupe-bench-") // t.TempDir lies below one that others cannot pass
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	b := scenario.Bench{
+		Program: program, Folder: folder, Sink: sink, Short: true, Report: &report.Report{}, Progress: &bytes.Buffer{},
+	}
+	if err := b.Run(t.Context(), []string{"store"}); err != nil {
+		t.Fatal(err)
+	}
+	if reason := b.Report.Skipped["store"]; reason != "" {
+		t.Skip("SKIPPED: ", reason)
+	}
+	aims := 0
+	for _, l := range b.Report.Lines {
+		if l.Value <= 0 {
+			t.Errorf("%+v", l)
+		}
+		if l.Aim != nil {
+			aims++
+		}
+	}
+	if aims != 1 || b.Report.Check() != nil {
+		t.Errorf("%d aims: %+v, %v", aims, b.Report.Lines, b.Report.Check())
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}

@@ -44,6 +44,8 @@ type Settings struct {
 	Remembered int
 	// SnapshotInterval is PERSISTENCE_INTERVAL.
 	SnapshotInterval time.Duration
+	// Store is the URL of a PostgreSQL database, which makes the daemon a cluster's only member; empty for a journal of its own.
+	Store string
 }
 
 // DefaultSettings are the daemon's own defaults.
@@ -76,7 +78,13 @@ routes:
   - {source: github, event: delete, handler: sink}
   - {source: github, event: fork, handler: sleep}
   - {source: github, event: watch, handler: never, policy: serial}
+{{- if .Store}}
+cluster: {enabled: true, name: alone, advertise: "{{.Member}}", insecure: true, store: "env:` + storeVariable + `"}
+{{- end}}
 `))
+
+// storeVariable is where the URL of the store is, which is a secret.
+const storeVariable = "BENCH_STORE"
 
 // Daemon is a daemon that runs.
 type Daemon struct {
@@ -103,10 +111,15 @@ func StartDaemon(ctx context.Context, program, folder string, sink *Sink, s Sett
 	if err != nil {
 		return nil, err
 	}
+	member, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	err = configuration.Execute(&text, map[string]any{
 		"Folder": filepath.Join(folder, "data"), "Address": address, "Secret": Secret, "Sink": sink.Address(),
 		"Workers": s.Workers, "Remembered": s.Remembered, "SnapshotInterval": s.SnapshotInterval,
+		"Store": s.Store, "Member": member,
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +128,11 @@ func StartDaemon(ctx context.Context, program, folder string, sink *Sink, s Sett
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := Start(ctx, address, program, "serve", "--config", file)
+	var environ []string
+	if s.Store != "" {
+		environ = append(environ, storeVariable+"="+s.Store)
+	}
+	p, err := start(ctx, address, environ, program, "serve", "--config", file)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -45,9 +46,15 @@ type Process struct {
 
 // Start runs a program, which is to listen on address, and waits until it does.
 func Start(ctx context.Context, address, program string, args ...string) (*Process, error) {
+	return start(ctx, address, nil, program, args...)
+}
+
+// start is Start with more in the environment.
+func start(ctx context.Context, address string, environ []string, program string, args ...string) (*Process, error) {
 	p := &Process{Address: address, output: &tail{}, ended: make(chan struct{})}
 	p.command = exec.CommandContext(ctx, program, args...) //nolint:gosec // what runs is built here
 	p.command.Stdout, p.command.Stderr = p.output, p.output
+	p.command.Env = append(os.Environ(), environ...)
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
