@@ -21,14 +21,19 @@ import (
 // daemon is a peer that plays the daemon's part, with one member.
 type daemon struct {
 	*linktest.Peer
-	t     *testing.T
-	token string
+	t       *testing.T
+	token   string
+	session string // of the offer that was answered last
 }
 
 // take accepts the next registration, under a token, and renews it as long as it is told to.
 func (d *daemon) take(token string, silence time.Duration) *pb.RegisterHandler {
 	d.t.Helper()
 	offer := linktest.Next[*pb.RegisterHandler](d.t, d.Peer)
+	for offer.GetSession() == d.session { // an offer is repeated until its answer arrives
+		offer = linktest.Next[*pb.RegisterHandler](d.t, d.Peer)
+	}
+	d.session = offer.GetSession()
 	if err := d.Dial(offer.GetAddress()); err != nil {
 		d.t.Fatal(err)
 	}
