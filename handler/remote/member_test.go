@@ -129,7 +129,7 @@ func TestMemberIsNotStopped(t *testing.T) {
 }
 
 func TestMemberRegistersAnewAfterSilence(t *testing.T) {
-	d, p, _ := withMember(t, 1, 600*time.Millisecond)
+	d, p, _ := withMember(t, 1, 3*time.Second)
 	d.run(1, "stuck")
 	p.says("running")
 	if cause := p.says("cause:"); !strings.Contains(cause, remote.ErrDaemonLost.Error()) {
