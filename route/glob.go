@@ -89,3 +89,12 @@ func translate(pattern string) (string, error) {
 	}
 	return text.String(), nil
 }
+
+// Matches says whether a glob such as a route's over sources matches a text. An error is that it does not compile.
+func Matches(pattern, text string) (bool, error) {
+	g, err := newGlob(pattern)
+	if err != nil {
+		return false, err
+	}
+	return g.match(text), nil
+}
