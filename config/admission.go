@@ -8,9 +8,10 @@ import (
 // proxies checks how clients are told behind proxies: neither half means anything without the other.
 func (j *judge) proxies() {
 	h := &j.config.HTTP
-	j.oneOf("http.client_address", h.ClientAddress, "none", "forwarded", "x-forwarded-for", "proxy-protocol")
+	j.oneOf("http.client_address", h.ClientAddress)
 	j.networks("http.trusted_proxies", h.TrustedProxies)
 	switch off := h.ClientAddress == "none"; {
+	case !j.knows("http.client_address", "http.trusted_proxies"):
 	case off && len(h.TrustedProxies) > 0:
 		j.bad("http.trusted_proxies", "nothing is read of them: set http.client_address to forwarded, x-forwarded-for or "+
 			"proxy-protocol")
@@ -22,8 +23,8 @@ func (j *judge) proxies() {
 // admission checks who may deliver to a source, and how often.
 func (j *judge) admission(path string, s *Source) {
 	j.networks(path+".allow", s.Allow)
-	j.within(path+".burst", s.Burst, 0, int(maxRate))
-	if s.Burst > 0 && s.Rate == 0 {
+	j.within(path+".burst", float64(s.Burst))
+	if s.Burst > 0 && s.Rate == 0 && j.knows(path+".rate") {
 		j.bad(path+".burst", "goes with a rate only")
 	}
 }

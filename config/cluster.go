@@ -1,15 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"time"
 )
 
 // The bounds of package cluster, which judges once more what it is given.
 const (
-	maxShards = 1024
-	maxLease  = time.Minute
-
+	maxLease    = time.Minute
 	maxHandOver = time.Hour
 )
 
@@ -20,11 +19,11 @@ type Cluster struct {
 	Listen    string     `koanf:"listen" doc:"host:port at which other members are taken; advertise when empty."`
 	Advertise string     `koanf:"advertise" doc:"host:port at which other members reach this one."`
 	Store     string     `koanf:"store" doc:"Reference to the URL of the PostgreSQL database that all members share."`
-	Shards    int        `koanf:"shards" doc:"How many parts the work is divided into, 1 to 1024: the same on every member, and chosen once."`
+	Shards    int        `koanf:"shards" range:"1,1024" doc:"How many parts the work is divided into, 1 to 1024: the same on every member, and chosen once."`
 	Lease     Duration   `koanf:"lease" doc:"How long after a member died its work is taken over, 1s to 1m."`
 	HandOver  Duration   `koanf:"hand_over" doc:"How long running attempts may take to end when their shard moves, or the member leaves."`
-	MaxConns  int        `koanf:"max_conns" doc:"Connections to the store, beside two for leases, 1 to 1000."`
-	TLS       ClusterTLS `koanf:"tls"`
+	MaxConns  int        `koanf:"max_conns" range:"1,1000" doc:"Connections to the store, beside two for leases, 1 to 1000."`
+	TLS       ClusterTLS `koanf:"tls" doc:"Its identity towards the other members."`
 	Insecure  bool       `koanf:"insecure" doc:"Waives TLS between members, where every address is a loopback one."`
 }
 
@@ -63,7 +62,7 @@ func (j *judge) cluster() {
 	j.clusterBounds(c)
 	for i, r := range j.config.Routes {
 		if r.Continue && r.Key != "" {
-			j.warn("routes[%d]: in a cluster, all parts of a delivery are worked where the first one's key is: a key of its own orders them only against others of the same first key", i)
+			j.warn(fmt.Sprintf("routes[%d].key", i), "in a cluster, all parts of a delivery are worked where the first one's key is: a key of its own orders them only against others of the same first key")
 		}
 	}
 }
@@ -83,18 +82,14 @@ func (j *judge) clusterIdentity(c *Cluster) {
 
 // clusterBounds checks its numbers.
 func (j *judge) clusterBounds(c *Cluster) {
-	if c.Shards < 1 || c.Shards > maxShards {
-		j.bad("cluster.shards", "%d is not within 1 to %d", c.Shards, maxShards)
-	}
+	j.within("cluster.shards", float64(c.Shards))
 	if lease := time.Duration(c.Lease); lease < time.Second || lease > maxLease {
 		j.bad("cluster.lease", "%v is not within 1s to %v", lease, maxLease)
 	}
 	if handOver := time.Duration(c.HandOver); handOver <= 0 || handOver > maxHandOver {
 		j.bad("cluster.hand_over", "%v is not above 0 and at most %v", handOver, maxHandOver)
 	}
-	if c.MaxConns < 1 || c.MaxConns > 1000 {
-		j.bad("cluster.max_conns", "%d is not within 1 to 1000", c.MaxConns)
-	}
+	j.within("cluster.max_conns", float64(c.MaxConns))
 	if !j.config.EnablePersistence {
 		j.bad("cluster.enabled", "goes with ENABLE_PERSISTENCE: a member's state is in the store")
 	}

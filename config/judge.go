@@ -17,7 +17,8 @@ type judge struct {
 	config   *Config
 	walker   *walker
 	environ  []string
-	warnings []string
+	earlier  Problems // what was wrong before it came to judge
+	warnings Problems
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -53,38 +54,48 @@ func (j *judge) run() {
 	j.tracing()
 	j.routes()
 	if len(c.Sources) == 0 {
-		j.warn("sources: none is configured; nothing can be delivered")
+		j.warn("sources", "none is configured; nothing can be delivered")
 	}
 }
 
-// bad notes a problem of a key, on its line if the file holds it, or on that of the nearest key above.
+// bad notes a problem of a key, unless it may only be what an earlier one brought about.
 func (j *judge) bad(path, format string, args ...any) {
-	line, above := 0, path
-	for line == 0 && above != "" {
-		line = j.walker.lines[above]
-		above = above[:max(strings.LastIndexAny(above, ".["), 0)]
+	if !j.walker.follows(path, j.earlier) {
+		j.walker.problem(j.walker.locate(path), path, fmt.Sprintf(format, args...))
 	}
-	j.walker.problem(line, path, fmt.Sprintf(format, args...))
 }
 
-func (j *judge) warn(format string, args ...any) {
-	j.warnings = append(j.warnings, fmt.Sprintf(format, args...))
+// knows says whether the file's values of these keys are those that are judged.
+func (j *judge) knows(paths ...string) bool {
+	return !slices.ContainsFunc(paths, func(path string) bool { return j.walker.follows(path, j.earlier) })
 }
 
-func (j *judge) within(path string, value, least, most int) {
-	if value < least || value > most {
-		j.bad(path, "%d is not within %d and %d", value, least, most)
+// warn notes what is valid, and yet may not be meant.
+func (j *judge) warn(path, format string, args ...any) {
+	if !j.walker.follows(path, j.earlier) {
+		at := j.walker.locate(path)
+		j.warnings = append(j.warnings, Problem{
+			File: j.walker.file, Line: at.line, Column: at.column, Path: path, Message: fmt.Sprintf(format, args...),
+		})
+	}
+}
+
+// within holds a number against the range that its key is tagged with.
+func (j *judge) within(path string, value float64) {
+	if least, most, bounded := boundsOf(fieldAt(path)); bounded {
+		if message := beyond(value, least, most); message != "" {
+			j.bad(path, "%s", message)
+		}
 	}
 }
 
 // numbers checks what has bounds of its own. The listeners' are judged by package http.
 func (j *judge) numbers() {
 	c := j.config
-	const many = 1 << 30
-	j.within("num_workers", c.NumWorkers, 1, 10_000)
-	j.within("max_retry_attempts", c.MaxRetryAttempts, 1, 65_535)
-	j.within("max_tasks", c.MaxTasks, 1, many)
-	j.within("tasks.max_waiting", c.Tasks.MaxWaiting, 1, many)
+	j.within("num_workers", float64(c.NumWorkers))
+	j.within("max_retry_attempts", float64(c.MaxRetryAttempts))
+	j.within("max_tasks", float64(c.MaxTasks))
+	j.within("tasks.max_waiting", float64(c.Tasks.MaxWaiting))
 	for path, d := range map[string]Duration{
 		"cleanup_age": c.CleanupAge, "persistence_interval": c.PersistenceInterval, "shutdown_timeout": c.ShutdownTimeout,
 		"tasks.timeout": c.Tasks.Timeout, "tasks.grace": c.Tasks.Grace, "tasks.backoff_base": c.Tasks.BackoffBase,
@@ -98,7 +109,7 @@ func (j *judge) numbers() {
 	if q := c.Tasks.Quarantine; q != -1 && (q < 1 || q > 255) {
 		j.bad("tasks.quarantine_after", "%d is neither -1 nor within 1 and 255", q)
 	}
-	if c.Tasks.BackoffCap < c.Tasks.BackoffBase {
+	if c.Tasks.BackoffCap < c.Tasks.BackoffBase && j.knows("tasks.backoff_base") {
 		j.bad("tasks.backoff_cap", "is below tasks.backoff_base (%v)", c.Tasks.BackoffBase)
 	}
 	if c.Journal.HighWater <= 0 || c.Journal.HighWater > 1 {
@@ -108,8 +119,8 @@ func (j *judge) numbers() {
 
 func (j *judge) words() {
 	c := j.config
-	j.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	j.oneOf("log.format", c.Log.Format, "auto", "json", "text")
+	j.oneOf("log.level", c.Log.Level)
+	j.oneOf("log.format", c.Log.Format)
 	if c.DataDir == "" {
 		j.bad("data_dir", "empty")
 	}
@@ -118,9 +129,10 @@ func (j *judge) words() {
 	}
 }
 
-func (j *judge) oneOf(path, value string, allowed ...string) {
-	if !slices.Contains(allowed, value) {
-		j.bad(path, "%q is none of %s", value, strings.Join(allowed, ", "))
+// oneOf holds a word against those that its key is tagged with.
+func (j *judge) oneOf(path, value string) {
+	if message := noneOf(value, fieldAt(path)); message != "" {
+		j.bad(path, "%s", message)
 	}
 }
 
@@ -135,7 +147,7 @@ func (j *judge) secret(path, reference string) string {
 		return ""
 	}
 	if literal {
-		j.warn("%s: the secret stands in the configuration itself; use env:NAME or file:/path", path)
+		j.warn(path, "the secret stands in the configuration itself; use env:NAME or file:/path")
 	}
 	return value
 }
@@ -167,7 +179,7 @@ func (j *judge) source(name string, s *Source) {
 	case given && s.Insecure:
 		j.bad(path+".insecure", "goes with no secret")
 	case s.Insecure:
-		j.warn("%s: insecure: everything that reaches it is accepted unverified", path)
+		j.warn(path, "insecure: everything that reaches it is accepted unverified")
 	}
 	j.admission(path, s)
 	if (s.Type == "generic") != (s.Generic != nil) && !s.Insecure {
@@ -239,7 +251,7 @@ func (j *judge) handler(name string, h *Handler) {
 			j.bad(path+".type", "remote needs remote.listen")
 		}
 	default:
-		j.bad(path+".type", "%q is none of log, forward, exec, remote", h.Type)
+		j.oneOf(path+".type", h.Type)
 	}
 	j.limits(path, h.Concurrency, h.Rate, h.Burst)
 	j.breaker(path, h.Breaker)
@@ -284,12 +296,10 @@ func (j *judge) references(path string, values map[string]string) {
 
 // limits checks what bounds the attempts of a route or a handler.
 func (j *judge) limits(path string, concurrency int, rate float64, burst int) {
-	j.within(path+".concurrency", concurrency, 0, 10_000)
-	j.within(path+".burst", burst, 0, 1_000_000)
-	if rate < 0 || rate > 1e6 {
-		j.bad(path+".rate", "%v is not within 0 and 1e6 per second", rate)
-	}
-	if burst > 0 && rate == 0 {
+	j.within(path+".concurrency", float64(concurrency))
+	j.within(path+".burst", float64(burst))
+	j.within(path+".rate", rate)
+	if burst > 0 && rate == 0 && j.knows(path+".rate") {
 		j.bad(path+".burst", "goes with a rate only")
 	}
 }
@@ -313,7 +323,7 @@ func (j *judge) routes() {
 		names[r.Name] = i
 	}
 	if len(j.config.Routes) == 0 {
-		j.warn("routes: none is configured; every delivery is answered and ignored")
+		j.warn("routes", "none is configured; every delivery is answered and ignored")
 	}
 }
 
@@ -336,29 +346,41 @@ func (j *judge) route(path string, r *Route) {
 	if len(r.Handlers) == 0 {
 		j.bad(path+".handler", "empty")
 	}
-	for _, h := range r.Handlers {
-		if _, known := j.config.Handlers[h]; !known {
-			j.bad(path+".handler", "there is no handler %q", h)
-		}
-	}
-	if _, known := j.config.Sources[r.Source]; !known && !strings.ContainsAny(r.Source, "*?{") {
-		j.bad(path+".source", "there is no source %q", r.Source)
-	}
+	j.endsOf(path, r)
 	if r.Name == "" {
 		r.Name = routeName(r)
 	}
-	j.within(path+".max_attempts", r.MaxAttempts, 0, 65_535)
+	j.within(path+".max_attempts", float64(r.MaxAttempts))
 	j.limits(path, r.Concurrency, r.Rate, r.Burst)
 	j.breaker(path, r.Breaker)
-	j.oneOf(path+".policy", r.Policy, "", "parallel", "serial", "coalesce", "debounce", "supersede")
-	if (r.Policy == "debounce") != (r.Quiet > 0) {
+	if r.Policy != "" {
+		j.oneOf(path+".policy", r.Policy)
+	}
+	if (r.Policy == "debounce") != (r.Quiet > 0) && j.knows(path+".policy") {
 		j.bad(path+".quiet", "goes with policy debounce, and that with it")
 	}
 	if r.MaxWait > 0 && r.MaxWait < r.Quiet {
 		j.bad(path+".max_wait", "is below quiet (%v)", r.Quiet)
 	}
-	if base, most := cmp.Or(r.BackoffBase, j.config.Tasks.BackoffBase), cmp.Or(r.BackoffCap, j.config.Tasks.BackoffCap); most < base {
+	if base, most := cmp.Or(r.BackoffBase, j.config.Tasks.BackoffBase), cmp.Or(r.BackoffCap, j.config.Tasks.BackoffCap); most < base &&
+		j.knows(path+".backoff_base", "tasks.backoff_base", "tasks.backoff_cap") {
 		j.bad(path+".backoff_cap", "%v is below backoff_base (%v)", most, base)
+	}
+}
+
+// endsOf checks that there is what a route leads from and to.
+func (j *judge) endsOf(path string, r *Route) {
+	for i, h := range r.Handlers {
+		if _, known := j.config.Handlers[h]; !known && !j.walker.unsure("handlers") {
+			at := path + ".handler"
+			if r.Handler == "" {
+				at = fmt.Sprintf("%s.handlers[%d]", path, i)
+			}
+			j.bad(at, "there is no handler %q", h)
+		}
+	}
+	if _, known := j.config.Sources[r.Source]; !known && !strings.ContainsAny(r.Source, "*?{") && !j.walker.unsure("sources") {
+		j.bad(path+".source", "there is no source %q", r.Source)
 	}
 }
 

@@ -4,75 +4,9 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
-
-// walker compares a file with the structs it is for: what it holds beyond them is a problem, and where each key stands
-// is remembered for what is found later.
-type walker struct {
-	file     string
-	lines    map[string]int
-	files    []string // that were read, or should have been
-	problems Problems
-}
-
-// walk visits a node that is to become a value of that type.
-func (w *walker) walk(node *yaml.Node, t reflect.Type, path string) {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	w.lines[path] = node.Line
-	switch {
-	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Pointer:
-		w.walk(node, t.Elem(), path)
-	case node.Kind == yaml.MappingNode && (t.Kind() == reflect.Struct || t.Kind() == reflect.Map):
-		w.mapping(node, t, path)
-	case node.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
-		for i, item := range node.Content {
-			w.walk(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
-		}
-	case node.Kind == yaml.MappingNode:
-		w.problem(node.Line, path, "is a single value, not a map")
-	case node.Kind == yaml.SequenceNode:
-		w.problem(node.Line, path, "is a single value, not a list")
-	case t.Kind() == reflect.Map && node.Tag != "!!null", t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
-		w.problem(node.Line, path, "is not a single value")
-	}
-}
-
-func (w *walker) mapping(node *yaml.Node, t reflect.Type, path string) {
-	seen := make(map[string]bool)
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		name := key.Value
-		if path == "" {
-			name = strings.ToLower(name)
-		}
-		below := join(path, name)
-		if seen[name] {
-			w.problem(key.Line, below, "stands twice")
-		}
-		seen[name] = true
-		if t.Kind() == reflect.Map {
-			w.walk(value, t.Elem(), below)
-			w.lines[below] = key.Line
-			continue
-		}
-		field, known := fieldOf(t, name)
-		if !known {
-			w.problem(key.Line, below, unknown(t, name))
-			continue
-		}
-		w.walk(value, field.Type, below)
-		w.lines[below] = key.Line
-	}
-}
-
-func (w *walker) problem(line int, path, message string) {
-	w.problems = append(w.problems, Problem{File: w.file, Line: line, Path: path, Message: message})
-}
 
 func join(path, name string) string {
 	if path == "" {
@@ -154,4 +88,41 @@ func leaf(path []string) (known bool, message string) {
 		return false, "is not a single value"
 	}
 	return true, ""
+}
+
+// boundsOf are the least and the most of a number.
+func boundsOf(field reflect.StructField) (least, most float64, bounded bool) {
+	from, to, bounded := strings.Cut(field.Tag.Get("range"), ",")
+	if !bounded {
+		return 0, 0, false
+	}
+	least, leastErr := strconv.ParseFloat(from, 64)
+	most, mostErr := strconv.ParseFloat(to, 64)
+	return least, most, leastErr == nil && mostErr == nil
+}
+
+// IsKey says whether a path such as routes[0].policy leads to a key.
+func IsKey(path string) bool { return fieldAt(path).Name != "" }
+
+// fieldAt is the field that a path such as routes[0].policy leads to; a path that leads nowhere has no tags.
+func fieldAt(path string) (field reflect.StructField) {
+	t := reflect.TypeFor[Config]()
+	for name := range strings.SplitSeq(path, ".") {
+		name, _, _ = strings.Cut(name, "[")
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		switch t.Kind() {
+		case reflect.Map:
+			t = t.Elem()
+		case reflect.Struct:
+			field, _ = fieldOf(t, name)
+			if t = field.Type; t == nil {
+				return reflect.StructField{}
+			}
+		default:
+			return reflect.StructField{}
+		}
+	}
+	return field
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +11,9 @@ import (
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
-	yamlparser "github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
 )
 
 // EnvPrefix begins the environment variables that set keys: HOOKTROUPE_NUM_WORKERS, HOOKTROUPE_HTTP__LISTEN.
@@ -46,75 +43,125 @@ type Options struct {
 	Base *Config
 }
 
-// Load reads, joins and judges. The warnings are for the log. An error is Problems, or that the file cannot be read.
-func Load(o Options) (*Config, []string, error) {
-	cfg, warnings, _, err := LoadWatched(o)
-	return cfg, warnings, err
+// Report is what Inspect found.
+type Report struct {
+	// Config is what there is to use; where there are problems, what is left without them.
+	Config *Config
+	// Problems make the configuration invalid, Warnings do not. Both are in the order of the file.
+	Problems, Warnings Problems
+	// Files were read or should have been, that of the configuration and those of its secrets: when one of them changes,
+	// the configuration does.
+	Files []string
+
+	walker *walker
 }
 
-// LoadWatched is Load, and names the files that were read or should have been, that of the configuration and those of its
-// secrets: when one of them changes, the configuration does. They are named after an error as well.
-func LoadWatched(o Options) (cfg *Config, warnings, files []string, err error) {
-	w := &walker{file: o.File, lines: make(map[string]int)}
+// Finding is what somebody else has found in a configuration that was loaded.
+type Finding struct {
+	// Path is the key: routes[2].filter.
+	Path string
+	// Column is where in its value, from 1; 0 where it is about no one place.
+	Column  int
+	Message string
+	// Warning says that the configuration is valid all the same.
+	Warning bool
+}
+
+// Add takes up what somebody else has found, unless it may only be what a problem brought about that is known.
+func (r *Report) Add(findings ...Finding) {
+	known := slices.Clone(r.Problems)
+	for _, f := range findings {
+		if r.walker.follows(f.Path, known) || r.walker.partOf(f.Path, known) {
+			continue
+		}
+		at := r.walker.inside(f.Path, f.Column)
+		p := Problem{File: r.walker.file, Line: at.line, Column: at.column, Path: f.Path, Message: f.Message}
+		if f.Warning {
+			r.Warnings = append(r.Warnings, p)
+		} else {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	r.sort()
+}
+
+func (r *Report) sort() {
+	slices.SortStableFunc(r.Problems, inOrder)
+	slices.SortStableFunc(r.Warnings, inOrder)
+}
+
+// Err is the problems, nil where there is none.
+func (r *Report) Err() error {
+	if len(r.Problems) == 0 {
+		return nil
+	}
+	return r.Problems
+}
+
+// Load reads, joins and judges. The warnings are for the log. An error is Problems, or that the file cannot be read.
+func Load(o Options) (*Config, Problems, error) {
+	r, err := Inspect(o)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return nil, r.Warnings, err
+	}
+	return r.Config, r.Warnings, nil
+}
+
+// Inspect reads, joins and judges, and says everything that it finds: what is wrong in one place does not keep it from
+// judging the rest. An error is that the file cannot be read; the report names its files all the same.
+func Inspect(o Options) (*Report, error) {
+	w := newWalker(o.File)
+	r := &Report{Config: o.Base, walker: w}
+	if r.Config == nil {
+		r.Config = Default()
+	}
 	if o.File != "" {
 		w.files = append(w.files, o.File)
 	}
-	cfg, warnings, err = load(o, w)
-	return cfg, warnings, w.files, err
+	err := r.inspect(o)
+	r.Problems, r.Files = w.problems, w.files
+	r.sort()
+	return r, err
 }
 
-func load(o Options, w *walker) (*Config, []string, error) {
-	cfg := o.Base
-	if cfg == nil {
-		cfg = Default()
-	}
-	k := koanf.New(delimiter)
+func (r *Report) inspect(o Options) error {
+	w, k := r.walker, koanf.New(delimiter)
 	if o.File != "" {
-		if err := loadFile(k, w, o.File); err != nil {
-			return nil, nil, err
+		text, err := readFile(o.File)
+		if err != nil {
+			return err
+		}
+		var root any
+		if node := w.parse(text); node != nil {
+			root = w.walk(node, reflect.TypeFor[Config](), "", "")
+		} else if len(w.problems) > 0 {
+			return nil // nothing is known of it
+		}
+		if values, is := root.(map[string]any); is {
+			if err := k.Load(content(values), nil); err != nil {
+				return err
+			}
 		}
 	}
 	if err := loadEnvironment(k, w, o.Environ); err != nil {
-		return nil, nil, err
+		return err
 	}
 	for key, flag := range o.Flags {
 		if flag.Changed {
 			if err := k.Set(strings.ReplaceAll(key, ".", delimiter), flag.Value.String()); err != nil {
-				return nil, nil, err
+				return err
 			}
 		}
 	}
-	if len(w.problems) > 0 {
-		return nil, nil, w.problems
+	if err := decode(k, r.Config); err != nil {
+		decodeProblems(w, err)
 	}
-	if err := decode(k, cfg); err != nil {
-		return nil, nil, decodeProblems(w, err)
-	}
-	j := &judge{config: cfg, walker: w, environ: o.Environ}
+	j := &judge{config: r.Config, walker: w, environ: o.Environ, earlier: slices.Clone(w.problems)}
 	j.run()
-	if len(w.problems) > 0 {
-		return nil, j.warnings, w.problems
-	}
-	return cfg, j.warnings, nil
-}
-
-// loadFile reads the file twice: as values, and as nodes that know their lines.
-func loadFile(k *koanf.Koanf, w *walker, path string) error {
-	data, err := readFile(path)
-	if err != nil {
-		return err
-	}
-	// The values come first: what refers to itself is refused there, and the walk below would not end.
-	if err := k.Load(content(data), lowerTop{yamlparser.Parser()}); err != nil {
-		return Problems{{File: path, Path: "YAML", Message: strings.TrimPrefix(err.Error(), "yaml: ")}}
-	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(data, &root); err != nil {
-		return err
-	}
-	if len(root.Content) > 0 {
-		w.walk(root.Content[0], reflect.TypeFor[Config](), "")
-	}
+	r.Warnings = j.warnings
 	return nil
 }
 
@@ -131,27 +178,14 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-// content is a koanf.Provider of bytes already read.
-type content []byte
+// content is a koanf.Provider of values already read.
+type content map[string]any
 
-// ReadBytes returns them.
-func (c content) ReadBytes() ([]byte, error) { return bytes.Clone(c), nil }
+// Read returns them.
+func (c content) Read() (map[string]any, error) { return c, nil }
 
-// Read is for providers that need no parser.
-func (content) Read() (map[string]any, error) { return nil, errors.New("a parser is needed") }
-
-// lowerTop is a parser under which the keys at the top level, the seed's among them, may be in any letter case.
-type lowerTop struct{ koanf.Parser }
-
-// Unmarshal parses and lowers.
-func (p lowerTop) Unmarshal(data []byte) (map[string]any, error) {
-	parsed, err := p.Parser.Unmarshal(data)
-	lowered := make(map[string]any, len(parsed))
-	for key, value := range parsed {
-		lowered[strings.ToLower(key)] = value
-	}
-	return lowered, err
-}
+// ReadBytes is for providers that need a parser.
+func (content) ReadBytes() ([]byte, error) { return nil, errors.New("there are no bytes") }
 
 func loadEnvironment(k *koanf.Koanf, w *walker, environ []string) error {
 	return k.Load(env.Provider(delimiter, env.Opt{
@@ -186,7 +220,7 @@ func decode(k *koanf.Koanf, cfg *Config) error {
 var nameInBrackets = regexp.MustCompile(`\[([^\]]*[^\]0-9][^\]]*)\]`)
 
 // decodeProblems turns the decoder's errors, which name fields of ours, into problems.
-func decodeProblems(w *walker, err error) error {
+func decodeProblems(w *walker, err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*"))
 		if line == "" || strings.HasSuffix(line, "error(s) decoding:") || strings.HasPrefix(line, "decoding failed") {
@@ -200,7 +234,10 @@ func decodeProblems(w *walker, err error) error {
 				message = strings.TrimSpace(rest)
 			}
 		}
-		w.problem(w.lines[path], path, message)
+		p := Problem{File: "environment", Path: path, Message: message}
+		if at, there := w.places[path]; there {
+			p = Problem{File: w.file, Line: at.line, Column: at.column, Path: path, Message: message}
+		}
+		w.problems = append(w.problems, p)
 	}
-	return w.problems
 }

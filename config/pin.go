@@ -12,18 +12,29 @@ func Pin(running, next *Config) (effective *Config, pinned []string) {
 }
 
 func pin(running, next reflect.Value, path string, pinned *[]string) {
-	for i := range next.NumField() {
-		field := next.Type().Field(i)
+	for _, field := range fieldsOf(next.Type()) {
 		key := join(path, field.Tag.Get("koanf"))
+		before, now := running.FieldByIndex(field.Index), next.FieldByIndex(field.Index)
 		switch {
-		case field.Tag.Get("reload") == "restart":
-			if !reflect.DeepEqual(running.Field(i).Interface(), next.Field(i).Interface()) {
-				*pinned = append(*pinned, key)
-				next.Field(i).Set(running.Field(i))
-			}
+		case holdsFromStart(field):
+			differing(before, now, key, pinned)
+			now.Set(before)
 		case field.Type.Kind() == reflect.Struct:
-			pin(running.Field(i), next.Field(i), key, pinned)
+			pin(before, now, key, pinned)
 		}
+	}
+}
+
+// differing names the keys at or below one whose values differ.
+func differing(running, next reflect.Value, path string, keys *[]string) {
+	switch {
+	case reflect.DeepEqual(running.Interface(), next.Interface()):
+	case next.Kind() == reflect.Struct:
+		for _, field := range fieldsOf(next.Type()) {
+			differing(running.FieldByIndex(field.Index), next.FieldByIndex(field.Index), join(path, field.Tag.Get("koanf")), keys)
+		}
+	default:
+		*keys = append(*keys, path)
 	}
 }
 

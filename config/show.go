@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -18,6 +19,9 @@ func Show(c *Config) ([]byte, error) { return yaml.Marshal(plain(reflect.ValueOf
 
 // plain turns structs into maps under the names of the file, in the order of declaration.
 func plain(v reflect.Value) *yaml.Node {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		return scalar(v.Interface())
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {

@@ -10,9 +10,7 @@ import (
 func (j *judge) tracing() {
 	t := j.config.Tracing
 	j.references("tracing.headers", t.Headers)
-	if t.SampleRatio < 0 || t.SampleRatio > 1 {
-		j.bad("tracing.sample_ratio", "%v is not within 0 and 1", t.SampleRatio)
-	}
+	j.within("tracing.sample_ratio", t.SampleRatio)
 	for i, name := range t.Continue {
 		s, known := j.config.Sources[name]
 		switch {
@@ -32,7 +30,7 @@ func (j *judge) tracing() {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		j.bad("tracing.endpoint", "holds more than scheme, host, port and path; credentials belong into tracing.headers")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		j.warn("tracing.endpoint: traces, and their headers, leave this machine unencrypted")
+		j.warn("tracing.endpoint", "traces, and their headers, leave this machine unencrypted")
 	}
 }
 

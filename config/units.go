@@ -11,8 +11,16 @@ import (
 // Duration is a length of time, written as seconds or with units: 90, 90s, 24h.
 type Duration time.Duration
 
-// String writes it with units.
-func (d Duration) String() string { return time.Duration(d).String() }
+// String writes it with units, without those that are zero.
+func (d Duration) String() string {
+	text := time.Duration(d).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
 
 // MarshalText writes it with units.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

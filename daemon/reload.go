@@ -16,7 +16,7 @@ import (
 type Reload struct {
 	Config *config.Config
 	// Warnings are for the log.
-	Warnings []string
+	Warnings config.Problems
 	// Err says why there is none; a config.Problems names each fault.
 	Err error
 }
@@ -35,7 +35,7 @@ type successor struct {
 // the details of /readyz.
 func (d *daemon) reload(r Reload) {
 	for _, warning := range r.Warnings {
-		d.log.Warn(warning)
+		d.log.Warn(warning.String())
 	}
 	next, err := (*successor)(nil), r.Err
 	if err == nil {

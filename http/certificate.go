@@ -68,7 +68,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *certificate) load(stamp string) error {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("http.tls_cert, http.tls_key: %w", err)
+		return fmt.Errorf("http.tls.cert, http.tls.key: %w", err)
 	}
 	c.pair, c.stamp = &pair, stamp
 	return nil
@@ -80,7 +80,7 @@ func (c *certificate) stampFiles() (string, error) {
 	for _, name := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return "", fmt.Errorf("http.tls_cert, http.tls_key: %w", err)
+			return "", fmt.Errorf("http.tls.cert, http.tls.key: %w", err)
 		}
 		stamp += fmt.Sprintf("%d %d\n", info.ModTime().UnixNano(), info.Size())
 	}

@@ -170,7 +170,7 @@ func (c Config) Validate() error {
 	}
 	check(c.DrainDelay >= 0 && c.DrainDelay <= maxConfiguredDuration,
 		"drain_delay: %s is not within 0 and %s", c.DrainDelay, maxConfiguredDuration)
-	check((c.TLSCert == "") == (c.TLSKey == ""), "tls_cert and http.tls_key: set both or neither")
+	check((c.TLSCert == "") == (c.TLSKey == ""), "tls: cert and key: set both or neither")
 	_, err = c.keys()
 	_, certErr := c.certificates()
 	return errors.Join(append(faults, err, certErr, c.validateListeners())...)

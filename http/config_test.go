@@ -50,7 +50,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"scope unknown":         {http.Config{Tokens: []http.Token{{Name: "ci", Hash: "sha256:" + token, Scope: "root"}}}, "http.tokens[0]: scope"},
 		"token without name":    {http.Config{Tokens: []http.Token{{Hash: "sha256:" + token, Scope: "read"}}}, "http.tokens[0].name"},
 		"token too short":       {http.Config{AdminTokens: []string{token, token[2:]}}, "http.admin_tokens[1]"},
-		"certificate alone":     {http.Config{TLSCert: "cert.pem"}, "http.tls_key"},
+		"certificate alone":     {http.Config{TLSCert: "cert.pem"}, "http.tls"},
 		"body":                  {http.Config{MaxBodyBytes: 1 << 30}, "max_body_bytes"},
 		"inflight below a body": {http.Config{MaxInflightBytes: 1}, "max_inflight_bytes"},
 		"header":                {http.Config{MaxHeaderBytes: 1}, "http.max_header_bytes"},

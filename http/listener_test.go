@@ -153,7 +153,7 @@ func TestARenewedCertificateServesTheNextHandshake(t *testing.T) {
 func TestStartNeedsTheCertificate(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.pem")
 	d := newDaemon(t, http.Config{TLSCert: missing, TLSKey: missing})
-	if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "http.tls_cert") {
+	if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "http.tls") {
 		t.Errorf("Start: %v", err)
 	}
 }

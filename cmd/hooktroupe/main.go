@@ -11,7 +11,7 @@
 //	hooktroupe routes|handlers           list them, and what holds them up
 //	hooktroupe cluster                   show members, shards and leases
 //	hooktroupe top                       show how a daemon is, again and again
-//	hooktroupe config check|show
+//	hooktroupe config check|show|example|schema
 //	hooktroupe journal inspect|verify|repair DIR
 //	hooktroupe verify --source github    say why a captured delivery is accepted, or why not
 //	hooktroupe sources [TYPE]            list the types of sources with what each needs

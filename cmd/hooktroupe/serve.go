@@ -56,28 +56,35 @@ func newServe(t *terminal) *cobra.Command {
 }
 
 func serve(c *cobra.Command, t *terminal) error {
-	cfg, warnings, files, demo, err := load(c.Flags(), t.environ)
+	first, err := inspect(c.Flags(), t.environ)
+	if err == nil {
+		err = first.Err()
+	}
 	if err != nil {
 		return err
 	}
+	cfg := first.Config
 	log, err := logging.New(t.err, cfg.Level(), cfg.Log.Format)
 	if err != nil {
 		return err
 	}
-	for _, warning := range warnings {
-		log.Warn(warning)
+	for _, warning := range first.Warnings {
+		log.Warn(warning.String())
 	}
 	go heap.Pace(c.Context()) // ends with the process
 	recovering, recovered := progress(t, log)
 	return daemon.Run(c.Context(), cfg, daemon.Options{
-		Reload: reloads(c.Context(), files, func() (daemon.Reload, []string) {
-			next, warnings, files, _, err := load(c.Flags(), t.environ)
-			return daemon.Reload{Config: next, Warnings: warnings, Err: err}, files
+		Reload: reloads(c.Context(), first.Files, func() (daemon.Reload, []string) {
+			next, err := inspect(c.Flags(), t.environ)
+			if err == nil {
+				err = next.Err()
+			}
+			return daemon.Reload{Config: next.Config, Warnings: next.Warnings, Err: err}, next.Files
 		}, log),
 		Logger: log, Version: version, Revision: revision, Progress: recovering,
 		Ready: func(info daemon.Info) {
 			recovered()
-			if demo {
+			if first.demo {
 				introduce(t, info, cfg)
 			}
 		},
@@ -116,11 +123,25 @@ func reloads(
 	return fresh
 }
 
-// load reads the configuration that the flags ask for, or makes the demo's.
-func load(
-	flags *pflag.FlagSet, environ []string,
-) (cfg *config.Config, warnings, files []string, demo bool, err error) {
-	options := config.Options{Environ: environ, Flags: make(map[string]*pflag.Flag)}
+// loaded is a configuration with everything that there is to say of it.
+type loaded struct {
+	*config.Report
+	demo bool
+}
+
+// inspect is read, and judges the parts that the configuration describes as well: whether they can be built here.
+func inspect(flags *pflag.FlagSet, environ []string) (loaded, error) {
+	l, err := read(flags, environ)
+	if err == nil {
+		l.Add(daemon.Examine(l.Config)...)
+	}
+	return l, err
+}
+
+// read reads the configuration that the flags ask for, or makes the demo's, and judges it. An error is that it cannot be
+// read; what is wrong with it is in the report, which is there in any case.
+func read(flags *pflag.FlagSet, environ []string) (loaded, error) {
+	options, l := config.Options{Environ: environ, Flags: make(map[string]*pflag.Flag)}, loaded{Report: &config.Report{}}
 	for key, name := range keyFlags {
 		if flag := flags.Lookup(name); flag != nil {
 			options.Flags[key] = flag
@@ -131,21 +152,23 @@ func load(
 		if _, err := os.Stat(defaultFile); err == nil {
 			options.File = defaultFile
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, nil, false, err
+			return l, err
 		}
 	}
 	if options.File == "" {
-		demo = true
+		l.demo = true
 		folder, _ := flags.GetString("data-dir")
 		if folder == "" {
 			folder = config.Default().DataDir
 		}
+		var err error
 		if options.Base, err = config.Demo(folder, rand.Reader); err != nil {
-			return nil, nil, nil, demo, err
+			return l, err
 		}
 	}
-	cfg, warnings, files, err = config.LoadWatched(options)
-	return cfg, warnings, files, demo, err
+	var err error
+	l.Report, err = config.Inspect(options)
+	return l, err
 }
 
 // introduce tells a newcomer what to do next.

@@ -84,10 +84,10 @@ func first(t *testing.T, source string) fixture {
 
 func TestAMistakenAdmissionIsRefusedAtLoad(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
-		{"[192.0.2.0/24]", "[github.com]", "hooktroupe.yaml:5: sources.github.allow[0]: "},
-		{"2/h", "2/fortnight", "hooktroupe.yaml:6: sources.gitlab.rate: "},
-		{"x-forwarded-for", "x-real-ip", "hooktroupe.yaml:3: http.client_address: "},
-		{", trusted_proxies: [127.0.0.1]", "", "hooktroupe.yaml:3: http.client_address: nobody is believed"},
+		{"[192.0.2.0/24]", "[github.com]", "hooktroupe.yaml:5:45: sources.github.allow[0]: "},
+		{"2/h", "2/fortnight", "hooktroupe.yaml:6:43: sources.gitlab.rate: "},
+		{"x-forwarded-for", "x-real-ip", "hooktroupe.yaml:3:24: http.client_address: "},
+		{", trusted_proxies: [127.0.0.1]", "", "hooktroupe.yaml:3:24: http.client_address: nobody is believed"},
 	} {
 		d := daemontest.New(t, strings.Replace(admission, c.from, c.to, 1))
 		d.Env = secrets()

@@ -88,11 +88,18 @@ func (d *Daemon) Configure(yaml string) {
 	}
 }
 
-// Start runs the daemon and waits until it is ready.
+// Start runs the daemon and waits until it is ready. What it started with must be what its schema accepts.
 func (d *Daemon) Start() {
 	d.t.Helper()
 	d.Launch()
 	d.Await("/readyz", http.StatusOK)
+	text, err := os.ReadFile(filepath.Join(d.Folder, "hooktroupe.yaml"))
+	if err == nil {
+		err = CheckSchema(text)
+	}
+	if err != nil {
+		d.t.Errorf("the daemon takes a configuration that its schema refuses: %v", err)
+	}
 }
 
 var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)

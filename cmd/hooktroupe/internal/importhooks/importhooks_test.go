@@ -26,8 +26,10 @@ type tester interface {
 func imported(t tester, folder, file string) (*importhooks.Result, *config.Config) {
 	t.Helper()
 	result, cfg := written(t, folder, file)
-	if err := daemon.Check(cfg); err != nil {
-		t.Fatalf("Check: %v", err)
+	for _, f := range daemon.Examine(cfg) {
+		if !f.Warning {
+			t.Fatalf("Examine: %+v", f)
+		}
 	}
 	return result, cfg
 }
