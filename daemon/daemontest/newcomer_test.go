@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -13,7 +12,8 @@ import (
 )
 
 // TestANewcomerRepairsARoute does what somebody does who has never seen the page: sees that something failed, finds out why,
-// repairs the route, and watches the delivery being worked. Nothing is loaded again.
+// repairs the route in the file, and watches the delivery being worked. The daemon sees by itself that the file was saved;
+// neither it nor the page is started or loaded again.
 func TestANewcomerRepairsARoute(t *testing.T) {
 	const text = `
 tasks: {backoff_base: 50ms, backoff_cap: 100ms}
@@ -39,8 +39,13 @@ routes:
 	b.do("why", shows("connection refused"), shows("A first change"), shows("octo-org/octo-repo"), shows("pull-requests"), shows("Attempt 2"))
 	b.do("where its route leads", chromedp.Click(`//header//a[text()="Routes"]`), shows("pull-requests"), shows("parallel"),
 		chromedp.Click(`//td//a[text()="reviews"]`), shows("Leads to"), shows(moved))
-	// The operator repairs the file, and has it taken over. The page that is open shows it.
-	takeOver(t, d, fmt.Sprintf(text, sink.URL), sink.URL)
+	// The operator saves the file with a slip in it, which changes nothing, and then without. The page that is open shows it.
+	pid := d.Pid()
+	reloaded(d, t, failedTo, func() { d.Configure(strings.Replace(fmt.Sprintf(text, sink.URL), "url:", "ulr:", 1)) })
+	if !strings.Contains(d.Log(), `handlers.reviews.ulr: unknown key; did you mean \"url\"?`) {
+		t.Error("the log does not name the slip")
+	}
+	reloaded(d, t, succeeded, func() { d.Configure(fmt.Sprintf(text, sink.URL)) })
 	b.do("it is taken over", shows(sink.URL))
 	// The delivery runs again, and its reader watches.
 	b.do("back to it", chromedp.Click(`//header//a[text()="Dead letters"]`), shows("Run it again"), press("Run it again", "Run them"),
@@ -49,6 +54,9 @@ routes:
 		shows("completed after 3 attempts"), shows("Attempt 3"), shows("succeeded"))
 	if times, same := sink.Got(id, []byte(body)); times != 1 || !same {
 		t.Errorf("the handler got it %d times, the same body: %t", times, same)
+	}
+	if d.Pid() != pid {
+		t.Error("another process does the work")
 	}
 	b.do("and counted as such", chromedp.Click(`//header//a[text()="Overview"]`), shows("Senders"), until(`!document.querySelector('.card.alarm')`))
 }
@@ -62,26 +70,4 @@ func nobody(t *testing.T) string {
 	}
 	defer func() { _ = l.Close() }()
 	return "http://" + l.Addr().String() + "/reviews"
-}
-
-// takeOver does what an operator does with a repaired file: asks the daemon to read it, and starts it again, at the same
-// address, where the daemon says that the change takes that.
-func takeOver(t *testing.T, d *daemontest.Daemon, yaml, target string) {
-	t.Helper()
-	d.Configure(yaml)
-	if err := syscall.Kill(d.Pid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	needsStart := false
-	daemontest.Eventually(t, "the repaired file is read", func() bool {
-		needsStart = strings.Contains(d.Log(), "holds from the next start on")
-		return needsStart || strings.Contains(string(d.Must("GET", "/api/v1/handlers", nil, nil).Body), target)
-	})
-	if !needsStart {
-		return
-	}
-	address := strings.TrimPrefix(d.URL, "http://")
-	d.Stop()
-	d.Launch("--listen", address)
-	d.Await("/readyz", 200)
 }
