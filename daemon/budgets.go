@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	hthttp "github.com/hooktroupe/hooktroupe/http"
 	"github.com/hooktroupe/hooktroupe/http/status"
 )
 
@@ -24,11 +25,12 @@ func (d *daemon) budgets() []status.Budget {
 	for _, status := range []string{"queued", "processing", "retrying"} {
 		waiting += gaugeValue(d.metrics.Tasks.Tasks.With(status))
 	}
-	cfg := d.httpConfig().WithDefaults()
+	c := d.inForce.Load()
+	inflight := hthttp.Config{MaxInflightBytes: int(c.HTTP.MaxInflightBytes)}.WithDefaults().MaxInflightBytes
 	all := []status.Budget{
 		{Name: "memory", Unit: "bytes", Used: float64(heap[0].Value.Uint64()), Limit: limit},
-		{Name: "requests in flight", Unit: "bytes", Used: gaugeValue(d.metrics.Ingress.InflightBytes), Limit: float64(cfg.MaxInflightBytes)},
-		{Name: "tasks that wait", Unit: "tasks", Used: waiting, Limit: float64(d.config.Tasks.MaxWaiting)},
+		{Name: "requests in flight", Unit: "bytes", Used: gaugeValue(d.metrics.Ingress.InflightBytes), Limit: float64(inflight)},
+		{Name: "tasks that wait", Unit: "tasks", Used: waiting, Limit: float64(c.Tasks.MaxWaiting)},
 	}
 	if j := d.journal.Load(); j != nil {
 		stats := (*j).Stats()

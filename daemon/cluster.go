@@ -173,7 +173,7 @@ func (d *daemon) sweep(store *postgres.Store) {
 			if !d.front.node.Valid(0) {
 				continue
 			}
-			if _, err := store.Sweep(ctx, time.Duration(d.config.CleanupAge)); err != nil && ctx.Err() == nil {
+			if _, err := store.Sweep(ctx, time.Duration(d.inForce.Load().CleanupAge)); err != nil && ctx.Err() == nil {
 				d.metrics.Journal.Errors.With("compact").Inc()
 				d.log.WithField(logfield.Error, err.Error()).Warn("the store was not swept; it is tried again")
 			}

@@ -18,7 +18,7 @@ func (d *daemon) cluster() status.Cluster {
 	if n == nil {
 		reason := d.readiness.report().Reason
 		return status.Cluster{Enabled: true, Self: &status.ClusterSelf{
-			Name: memberName(d.config.Cluster.Name), Address: d.config.Cluster.Advertise, State: "starting", Trouble: &reason,
+			Name: memberName(d.inForce.Load().Cluster.Name), Address: d.inForce.Load().Cluster.Advertise, State: "starting", Trouble: &reason,
 		}}
 	}
 	return clusterView(n.View(), d.front.ready(d.readiness.report()), f.peers.Address())

@@ -88,7 +88,8 @@ func Run(ctx context.Context, cfg *config.Config, opts Options) error {
 
 // daemon is what one Run has built so far.
 type daemon struct {
-	config    *config.Config
+	config    *config.Config                // for the goroutine that starts, reloads and stops
+	inForce   atomic.Pointer[config.Config] // the same for all others
 	options   Options
 	clock     clock.Clock
 	log       *logrus.Logger
@@ -109,6 +110,7 @@ type daemon struct {
 }
 
 func (d *daemon) start(ctx context.Context) error {
+	d.inForce.Store(d.config)
 	if err := d.trace(ctx); err != nil {
 		return err
 	}

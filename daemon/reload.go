@@ -153,5 +153,6 @@ func (d *daemon) takeOver(next *successor) error {
 	}
 	before.close(next.routing)
 	d.config, d.pinned = next.config, next.pinned
+	d.inForce.Store(next.config)
 	return d.server.SetAccess(next.http)
 }

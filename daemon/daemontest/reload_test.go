@@ -103,6 +103,18 @@ routes:
 			}
 		})
 	}
+	senders.Go(func() { // somebody looks at the dashboard in the meantime
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				if answer := d.Must(http.MethodGet, "/api/v1/overview", nil, nil); answer.Code != http.StatusOK {
+					t.Errorf("the overview: %d %s", answer.Code, answer.Body)
+				}
+			}
+		}
+	})
 	for i := range 8 {
 		policy := []string{"serial", "parallel"}[i%2]
 		reloaded(d, t, succeeded, func() { d.Configure(fmt.Sprintf(text, fmt.Sprint("r", i+1), policy, "")) })
@@ -123,6 +135,9 @@ routes:
 	}
 	if accepted := metric(d, `hooktroupe_tasks_accepted_total{source="github"}`); int(accepted) != len(ids)+1 {
 		t.Errorf("%v accepted of %d", accepted, len(ids)+1)
+	}
+	if strings.Contains(d.Log(), "DATA RACE") {
+		t.Error("a reload races with who looks")
 	}
 	t.Logf("%d deliveries over 9 reloads", len(ids))
 }
