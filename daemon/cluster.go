@@ -143,7 +143,7 @@ func (d *daemon) startMemberTroupe() (err error) {
 	d.troupe, err = actors.Start(d.actorsConfig(), actors.Deps{
 		Membership: membership, Handlers: routing, Routes: routing.routes, HandlerActors: d.handlerActors(),
 		Metrics: d.metrics, Tracer: d.tracer, Clock: d.clock, Logger: logging.Bridge(d.log, "protoactor"),
-		Observe: observer(d.log), Watch: watcher(d.changes),
+		Observe: observer(d.log), Watch: watcher(f.own, d.changes),
 	}, actors.NewState())
 	if err == nil {
 		d.cleanup.push("actors", func() error { return d.troupe.Stop() })

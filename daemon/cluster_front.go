@@ -14,6 +14,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/cluster"
 	"github.com/hooktroupe/hooktroupe/cluster/peers"
 	"github.com/hooktroupe/hooktroupe/http/status"
+	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
@@ -42,6 +43,7 @@ type front struct {
 	node   *cluster.Node
 	peers  *peers.Peers
 	counts *metrics.Cluster
+	own    *stream.Feed // what changes at this member alone
 	log    shardLog
 	shards int
 	joined chan struct{} // closed once all of the above is there
@@ -72,9 +74,12 @@ func (f *front) away(shard int) error {
 }
 
 // pause waits for a moment, and says whether ctx has not ended.
-func (f *front) pause(ctx context.Context, d time.Duration) bool {
+func (f *front) pause(ctx context.Context, d time.Duration) bool { return pause(ctx, f.clock, d) }
+
+// pause waits for a moment, and says whether ctx has not ended.
+func pause(ctx context.Context, c clock.Clock, d time.Duration) bool {
 	over := make(chan struct{})
-	timer := f.clock.AfterFunc(d, func() { close(over) })
+	timer := c.AfterFunc(d, func() { close(over) })
 	defer timer.Stop()
 	select {
 	case <-over:
@@ -127,6 +132,9 @@ func outcomeWord(err error) string {
 
 // answerMember answers a question of another member, and counts.
 func (f *front) answerMember(ctx context.Context, q *pb.Ask) *pb.Answer {
+	if follow := q.GetFollowChanges(); follow != nil {
+		return &pb.Answer{Answer: &pb.Answer_Changes{Changes: f.changesAfter(ctx, follow.GetAfter())}}
+	}
 	a := f.answer(ctx, q)
 	_, err := peers.Judge(a)
 	f.counts.Asked.With(outcomeWord(err)).Inc()

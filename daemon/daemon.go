@@ -122,7 +122,7 @@ func (d *daemon) start(ctx context.Context) error {
 	d.gate.routing.Store(routing)
 	d.cleanup.push("handlers", func() error { d.gate.routing.Load().close(nil); return nil })
 	if d.config.Cluster.Enabled {
-		d.front = &front{gate: d.gate, clock: d.clock, counts: &d.metrics.Cluster, joined: make(chan struct{})}
+		d.front = &front{gate: d.gate, clock: d.clock, own: stream.New(0, d.clock.Now()), counts: &d.metrics.Cluster, joined: make(chan struct{})}
 	}
 	if err := d.listen(ctx); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (d *daemon) listen(ctx context.Context) error {
 	d.server, err = hthttp.New(cfg, hthttp.Dependencies{
 		Ingress: in, Dashboard: page, Audit: trail, Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		Status: status.New(status.Dependencies{
-			Tasks: d.doors(), Own: d.gate, Lanes: d.doors(), Replays: d.doors(), History: past, Budgets: d.budgets, Cluster: d.cluster, Routes: d.gate, Sources: board, Changes: d.changes, Audit: trail,
+			Tasks: d.doors(), Own: d.gate, Lanes: d.doors(), Replays: d.doors(), History: past, Budgets: d.budgets, Cluster: d.cluster, Routes: d.gate, Sources: board, Changes: d.changes, Follow: d.follow(), Audit: trail,
 			Health:  status.Health{Ready: d.ready},
 			Metrics: d.metrics, Clock: d.clock, Log: d.log,
 		}),

@@ -12,17 +12,19 @@ import (
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
-// watcher hands the actors' changes to the streams of the status API. What they look like there is made when somebody
-// reads them.
-func watcher(feed *stream.Feed) func(actors.Change) {
+// watcher hands the actors' changes to feeds, for the streams of the status API and for other members. What they look like
+// there is made when somebody reads them.
+func watcher(feeds ...*stream.Feed) func(actors.Change) {
 	return func(c actors.Change) {
-		switch c := c.(type) {
-		case *actors.TaskChanged:
-			feed.Publish((*taskChange)(c))
-		case *actors.LanePaused:
-			feed.Publish((*laneChange)(c))
-		case *actors.ReplayTurned:
-			feed.Publish((*replayChange)(c))
+		for _, feed := range feeds {
+			switch c := c.(type) {
+			case *actors.TaskChanged:
+				feed.Publish((*taskChange)(c))
+			case *actors.LanePaused:
+				feed.Publish((*laneChange)(c))
+			case *actors.ReplayTurned:
+				feed.Publish((*replayChange)(c))
+			}
 		}
 	}
 }

@@ -284,3 +284,44 @@ func TestAnOwnerThatDoesNotAnswer(t *testing.T) {
 		return err == nil && a.Code == 200 && strings.Contains(string(a.Body), later) && strings.Contains(string(a.Body), id)
 	})
 }
+
+// TestTheStreamOfAMemberTellsOfAll follows one member's stream while things happen at another, which dies in the end.
+func TestTheStreamOfAMemberTellsOfAll(t *testing.T) {
+	all := membersOf(t, heldYAML, "2s", 2)
+	number, key := issueOf(owners(t, all), "member-1", 0)
+	events := follow(t, all[0], "")
+	await := func(events <-chan told, what string, is func(told) bool) (at string) {
+		t.Helper()
+		for over := time.After(daemontest.Patience); ; {
+			select {
+			case e := <-events:
+				if is(e) {
+					return e.id
+				}
+			case <-over:
+				t.Fatalf("the stream does not tell: %s", what)
+			}
+		}
+	}
+	await(events, "it is open", func(told) bool { return true })
+	id := sendIssue(t, all[1], number, 0)
+	at := await(events, "the task runs", func(e told) bool {
+		return e.name == "task" && e.body["id"] == id && e.body["status"] == "processing" && e.body["key"] == key
+	})
+	all[1].Must("POST", "/api/v1/lanes/"+url.PathEscape(key)+"/pause", nil, nil)
+	await(events, "the lane is paused", func(e told) bool { return e.name == "lane" && e.body["key"] == key && e.body["paused"] == true })
+
+	// Who comes back hears of what was there in between, also if it comes back to another member: then, that something was missed.
+	await(follow(t, all[0], at), "what came after", func(e told) bool { return e.name == "lane" && e.body["key"] == key })
+	await(follow(t, all[1], at), "that something was missed", func(e told) bool { return e.name == "reset" })
+
+	all[0].Must("POST", "/api/v1/lanes/"+url.PathEscape(key)+"/resume", nil, nil)
+	await(events, "the lane goes on", func(e told) bool { return e.name == "lane" && e.body["key"] == key && e.body["paused"] == false })
+	all[1].Kill()
+	gone, again := false, false // in any order
+	await(events, "the member is gone, and its task runs again, here", func(e told) bool {
+		gone = gone || e.name == "reset"
+		again = again || e.name == "task" && e.body["id"] == id && e.body["attempts"] == 2.0
+		return gone && again
+	})
+}

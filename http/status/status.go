@@ -88,7 +88,7 @@ type Health struct {
 	Ready func() Readiness
 }
 
-// Dependencies are what a Handler works with; all are required, but for Own and Cluster.
+// Dependencies are what a Handler works with; all are required, but for Own, Cluster and Follow.
 type Dependencies struct {
 	// Tasks, Lanes and Replays answer the API.
 	Tasks   Tasks
@@ -105,6 +105,9 @@ type Dependencies struct {
 	Budgets func() []Budget
 	// Changes is what streams tell of.
 	Changes *stream.Feed
+	// Follow is called when a stream opens, and has the changes of other members published, too, until release is called at
+	// its end; nil on one machine. It may take a second.
+	Follow func() (release func())
 	// Audit gets every command.
 	Audit *audit.Trail
 	// Health answers /readyz.

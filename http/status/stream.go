@@ -63,13 +63,23 @@ func (h *Handler) stream(ctx *fasthttp.RequestCtx) {
 	for _, s := range q.Statuses {
 		t.selection.statuses = append(t.selection.statuses, answer.StatusWord(s))
 	}
+	release := h.follow() // before the reader is opened: so it begins where all members are followed
 	t.reader, t.lost = h.deps.Changes.Open(string(ctx.Request.Header.Peek("Last-Event-ID")))
 	answer.Raw(ctx, fasthttp.StatusOK, "text/event-stream", nil)
 	ctx.Response.Header.Set("X-Accel-Buffering", "no") // for proxies that would wait for more
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer h.streams.Add(-1)
+		defer release()
 		t.tell(w)
 	})
+}
+
+// follow has the changes of others told as well while a stream is open.
+func (h *Handler) follow() (release func()) {
+	if h.deps.Follow == nil {
+		return func() {}
+	}
+	return h.deps.Follow()
 }
 
 // teller tells one reader what changes. It holds nothing of the request, which ends before the stream does.
@@ -133,6 +143,10 @@ func (t *teller) reset(w *bufio.Writer) { t.event(w, t.reader.ID(), "reset", str
 func (t *teller) write(w *bufio.Writer, changes []stream.Numbered) {
 	for _, c := range changes {
 		shown := c.Change.Show()
+		if _, missed := shown.(stream.Reset); missed {
+			t.event(w, c.ID, "reset", struct{}{})
+			continue
+		}
 		if !t.selection.wants(shown) {
 			continue
 		}

@@ -65,6 +65,19 @@ func task(id, source, status string) told {
 	return told{stream.Task{ID: id, Source: source, Status: status, At: "2026-01-31T12:00:00Z"}}
 }
 
+func TestStreamTellsOfWhatWasMissed(t *testing.T) {
+	a := newAPI(t)
+	for _, target := range []string{"", "?source=github"} {
+		r := a.follow(target, "")
+		r.next()
+		a.feed.Publish(told{stream.Reset{}})
+		if got := r.next(); got["event"] != "reset" || got["id"] == "" {
+			t.Errorf("stream%s: %v", target, got)
+		}
+		r.end()
+	}
+}
+
 func TestStreamTellsAndGoesOn(t *testing.T) {
 	a := newAPI(t)
 	r := a.follow("", "")

@@ -13,7 +13,7 @@ import (
 )
 
 // Change is one thing that changed. Show is called when a reader comes to it, on the reader's goroutine, once for each
-// reader; it returns a Task, Lane or Replay.
+// reader; it returns a Task, Lane, Replay or Reset.
 type Change interface{ Show() any }
 
 // Task tells how a task stands. The time is RFC 3339.
@@ -46,6 +46,9 @@ type Replay struct {
 	Refused  uint64 `json:"refused"`
 	At       string `json:"at"`
 }
+
+// Reset tells that changes were missed, whatever a reader has selected: what is known has to be asked for anew.
+type Reset struct{}
 
 // Feed is a ring of the newest changes. It is safe for use by many goroutines.
 type Feed struct {

@@ -54,6 +54,7 @@ type Ask struct {
 	//	*Ask_GetReplays
 	//	*Ask_CountReplayable
 	//	*Ask_Redelivered
+	//	*Ask_FollowChanges
 	Question      isAsk_Question `protobuf_oneof:"question"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -234,6 +235,15 @@ func (x *Ask) GetRedelivered() *Redelivered {
 	return nil
 }
 
+func (x *Ask) GetFollowChanges() *FollowChanges {
+	if x != nil {
+		if x, ok := x.Question.(*Ask_FollowChanges); ok {
+			return x.FollowChanges
+		}
+	}
+	return nil
+}
+
 type isAsk_Question interface {
 	isAsk_Question()
 }
@@ -303,6 +313,11 @@ type Ask_Redelivered struct {
 	Redelivered *Redelivered `protobuf:"bytes,22,opt,name=redelivered,proto3,oneof"`
 }
 
+type Ask_FollowChanges struct {
+	// follow_changes is answered by changes.
+	FollowChanges *FollowChanges `protobuf:"bytes,23,opt,name=follow_changes,json=followChanges,proto3,oneof"`
+}
+
 func (*Ask_GetTask) isAsk_Question() {}
 
 func (*Ask_GetCounts) isAsk_Question() {}
@@ -329,6 +344,8 @@ func (*Ask_CountReplayable) isAsk_Question() {}
 
 func (*Ask_Redelivered) isAsk_Question() {}
 
+func (*Ask_FollowChanges) isAsk_Question() {}
+
 // Answer answers an Ask.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -352,6 +369,7 @@ type Answer struct {
 	//	*Answer_Count
 	//	*Answer_Accepted
 	//	*Answer_Refused
+	//	*Answer_Changes
 	Answer        isAnswer_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -527,6 +545,15 @@ func (x *Answer) GetRefused() *messages.DeliveryRefused {
 	return nil
 }
 
+func (x *Answer) GetChanges() *Changes {
+	if x != nil {
+		if x, ok := x.Answer.(*Answer_Changes); ok {
+			return x.Changes
+		}
+	}
+	return nil
+}
+
 type isAnswer_Answer interface {
 	isAnswer_Answer()
 }
@@ -601,6 +628,11 @@ type Answer_Refused struct {
 	Refused *messages.DeliveryRefused `protobuf:"bytes,23,opt,name=refused,proto3,oneof"`
 }
 
+type Answer_Changes struct {
+	// changes answers follow_changes.
+	Changes *Changes `protobuf:"bytes,24,opt,name=changes,proto3,oneof"`
+}
+
 func (*Answer_Failed) isAnswer_Answer() {}
 
 func (*Answer_FoundTask) isAnswer_Answer() {}
@@ -628,6 +660,8 @@ func (*Answer_Count) isAnswer_Answer() {}
 func (*Answer_Accepted) isAnswer_Answer() {}
 
 func (*Answer_Refused) isAnswer_Answer() {}
+
+func (*Answer_Changes) isAnswer_Answer() {}
 
 // Failed says why there is no answer.
 type Failed struct {
@@ -995,6 +1029,502 @@ func (x *FoundTask) GetLength() uint32 {
 	return 0
 }
 
+// FollowChanges asks what has changed at a member. It is answered once something has, or after a while.
+type FollowChanges struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// after is the cursor of the answer before. Without one the answer is only where to go on, and comes at once.
+	After         string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowChanges) Reset() {
+	*x = FollowChanges{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowChanges) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowChanges) ProtoMessage() {}
+
+func (x *FollowChanges) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowChanges.ProtoReflect.Descriptor instead.
+func (*FollowChanges) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FollowChanges) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+// Changes answers FollowChanges.
+type Changes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// cursor is where to go on.
+	Cursor string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// lost says that changes before the cursor were not kept, or that the member is another process by now.
+	Lost bool `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"`
+	// changes are in order, and bounded in number.
+	Changes       []*Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Changes) Reset() {
+	*x = Changes{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Changes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Changes) ProtoMessage() {}
+
+func (x *Changes) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Changes.ProtoReflect.Descriptor instead.
+func (*Changes) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Changes) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *Changes) GetLost() bool {
+	if x != nil {
+		return x.Lost
+	}
+	return false
+}
+
+func (x *Changes) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Change is one thing that changed, as readers of the stream are told. One of a kind that the receiver does not know is empty.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// what has changed.
+	//
+	// Types that are valid to be assigned to What:
+	//
+	//	*Change_Task
+	//	*Change_Lane
+	//	*Change_Replay
+	What          isChange_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Change) GetWhat() isChange_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *Change) GetTask() *ChangedTask {
+	if x != nil {
+		if x, ok := x.What.(*Change_Task); ok {
+			return x.Task
+		}
+	}
+	return nil
+}
+
+func (x *Change) GetLane() *ChangedLane {
+	if x != nil {
+		if x, ok := x.What.(*Change_Lane); ok {
+			return x.Lane
+		}
+	}
+	return nil
+}
+
+func (x *Change) GetReplay() *ChangedReplay {
+	if x != nil {
+		if x, ok := x.What.(*Change_Replay); ok {
+			return x.Replay
+		}
+	}
+	return nil
+}
+
+type isChange_What interface {
+	isChange_What()
+}
+
+type Change_Task struct {
+	// task is how a task stands.
+	Task *ChangedTask `protobuf:"bytes,1,opt,name=task,proto3,oneof"`
+}
+
+type Change_Lane struct {
+	// lane is one that was paused, or goes on.
+	Lane *ChangedLane `protobuf:"bytes,2,opt,name=lane,proto3,oneof"`
+}
+
+type Change_Replay struct {
+	// replay is one that has started or ended.
+	Replay *ChangedReplay `protobuf:"bytes,3,opt,name=replay,proto3,oneof"`
+}
+
+func (*Change_Task) isChange_What() {}
+
+func (*Change_Lane) isChange_What() {}
+
+func (*Change_Replay) isChange_What() {}
+
+// ChangedTask is how a task stands.
+type ChangedTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is the task's.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// parent is the ID of the task that it is a part of; empty for none.
+	Parent string `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	// status is the word for it.
+	Status string `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	// source is who sent it.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// event is the event type.
+	Event string `protobuf:"bytes,5,opt,name=event,proto3" json:"event,omitempty"`
+	// route is where it goes.
+	Route string `protobuf:"bytes,6,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the ordering key; empty for none.
+	Key string `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
+	// attempts were started.
+	Attempts uint32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// at is RFC 3339.
+	At            string `protobuf:"bytes,9,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangedTask) Reset() {
+	*x = ChangedTask{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangedTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangedTask) ProtoMessage() {}
+
+func (x *ChangedTask) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangedTask.ProtoReflect.Descriptor instead.
+func (*ChangedTask) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ChangedTask) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ChangedTask) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *ChangedTask) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+// ChangedLane is a lane that was paused, or goes on.
+type ChangedLane struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// route is the lane's.
+	Route string `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	// key is the lane's ordering key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// paused says which of both.
+	Paused bool `protobuf:"varint,3,opt,name=paused,proto3" json:"paused,omitempty"`
+	// at is RFC 3339.
+	At            string `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangedLane) Reset() {
+	*x = ChangedLane{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangedLane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangedLane) ProtoMessage() {}
+
+func (x *ChangedLane) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangedLane.ProtoReflect.Descriptor instead.
+func (*ChangedLane) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ChangedLane) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *ChangedLane) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ChangedLane) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *ChangedLane) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+// ChangedReplay is a member's part of a replay.
+type ChangedReplay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is the replay's, a number.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// state is the word for it.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// total is how many tasks it selected.
+	Total uint64 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	// replayed of them run again.
+	Replayed uint64 `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// refused of them do not.
+	Refused uint64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// at is RFC 3339.
+	At            string `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangedReplay) Reset() {
+	*x = ChangedReplay{}
+	mi := &file_cluster_v1_peers_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangedReplay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangedReplay) ProtoMessage() {}
+
+func (x *ChangedReplay) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_v1_peers_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangedReplay.ProtoReflect.Descriptor instead.
+func (*ChangedReplay) Descriptor() ([]byte, []int) {
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ChangedReplay) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ChangedReplay) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ChangedReplay) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ChangedReplay) GetReplayed() uint64 {
+	if x != nil {
+		return x.Replayed
+	}
+	return 0
+}
+
+func (x *ChangedReplay) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ChangedReplay) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
 // ShardsStored tells an owner that deliveries were stored for its shards. It is not answered.
 type ShardsStored struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1006,7 +1536,7 @@ type ShardsStored struct {
 
 func (x *ShardsStored) Reset() {
 	*x = ShardsStored{}
-	mi := &file_cluster_v1_peers_proto_msgTypes[8]
+	mi := &file_cluster_v1_peers_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1548,7 @@ func (x *ShardsStored) String() string {
 func (*ShardsStored) ProtoMessage() {}
 
 func (x *ShardsStored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_peers_proto_msgTypes[8]
+	mi := &file_cluster_v1_peers_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1561,7 @@ func (x *ShardsStored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsStored.ProtoReflect.Descriptor instead.
 func (*ShardsStored) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{8}
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShardsStored) GetShards() []uint32 {
@@ -1050,7 +1580,7 @@ type OwnersChanged struct {
 
 func (x *OwnersChanged) Reset() {
 	*x = OwnersChanged{}
-	mi := &file_cluster_v1_peers_proto_msgTypes[9]
+	mi := &file_cluster_v1_peers_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1592,7 @@ func (x *OwnersChanged) String() string {
 func (*OwnersChanged) ProtoMessage() {}
 
 func (x *OwnersChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_v1_peers_proto_msgTypes[9]
+	mi := &file_cluster_v1_peers_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1605,7 @@ func (x *OwnersChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnersChanged.ProtoReflect.Descriptor instead.
 func (*OwnersChanged) Descriptor() ([]byte, []int) {
-	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{9}
+	return file_cluster_v1_peers_proto_rawDescGZIP(), []int{15}
 }
 
 var File_cluster_v1_peers_proto protoreflect.FileDescriptor
@@ -1083,7 +1613,7 @@ var File_cluster_v1_peers_proto protoreflect.FileDescriptor
 const file_cluster_v1_peers_proto_rawDesc = "" +
 	"\n" +
 	"\x16cluster/v1/peers.proto\x12\n" +
-	"cluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19webhook/v1/commands.proto\x1a\x17webhook/v1/events.proto\x1a\x18webhook/v1/queries.proto\x1a\x15webhook/v1/task.proto\"\xe2\x06\n" +
+	"cluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19webhook/v1/commands.proto\x1a\x17webhook/v1/events.proto\x1a\x18webhook/v1/queries.proto\x1a\x15webhook/v1/task.proto\"\xa6\a\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x123\n" +
@@ -1107,9 +1637,10 @@ const file_cluster_v1_peers_proto_rawDesc = "" +
 	"\vget_replays\x18\x14 \x01(\v2\x16.webhook.v1.GetReplaysH\x00R\n" +
 	"getReplays\x12H\n" +
 	"\x10count_replayable\x18\x15 \x01(\v2\x1b.cluster.v1.CountReplayableH\x00R\x0fcountReplayable\x12;\n" +
-	"\vredelivered\x18\x16 \x01(\v2\x17.cluster.v1.RedeliveredH\x00R\vredeliveredB\n" +
+	"\vredelivered\x18\x16 \x01(\v2\x17.cluster.v1.RedeliveredH\x00R\vredelivered\x12B\n" +
+	"\x0efollow_changes\x18\x17 \x01(\v2\x19.cluster.v1.FollowChangesH\x00R\rfollowChangesB\n" +
 	"\n" +
-	"\bquestion\"\xba\x06\n" +
+	"\bquestion\"\xeb\x06\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12,\n" +
 	"\x06failed\x18\x02 \x01(\v2\x12.cluster.v1.FailedH\x00R\x06failed\x126\n" +
@@ -1127,7 +1658,8 @@ const file_cluster_v1_peers_proto_rawDesc = "" +
 	"\areplays\x18\x14 \x01(\v2\x1b.webhook.v1.GetReplaysReplyH\x00R\areplays\x12\x16\n" +
 	"\x05count\x18\x15 \x01(\x04H\x00R\x05count\x12:\n" +
 	"\baccepted\x18\x16 \x01(\v2\x1c.webhook.v1.DeliveryAcceptedH\x00R\baccepted\x127\n" +
-	"\arefused\x18\x17 \x01(\v2\x1b.webhook.v1.DeliveryRefusedH\x00R\arefusedB\b\n" +
+	"\arefused\x18\x17 \x01(\v2\x1b.webhook.v1.DeliveryRefusedH\x00R\arefused\x12/\n" +
+	"\achanges\x18\x18 \x01(\v2\x13.cluster.v1.ChangesH\x00R\achangesB\b\n" +
 	"\x06answer\"4\n" +
 	"\x06Failed\x12\x12\n" +
 	"\x04away\x18\x01 \x01(\bR\x04away\x12\x16\n" +
@@ -1151,7 +1683,40 @@ const file_cluster_v1_peers_proto_rawDesc = "" +
 	"\x04task\x18\x01 \x01(\v2\x10.webhook.v1.TaskR\x04task\x12\x18\n" +
 	"\asegment\x18\x02 \x01(\rR\asegment\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\rR\x06offset\x12\x16\n" +
-	"\x06length\x18\x04 \x01(\rR\x06length\"&\n" +
+	"\x06length\x18\x04 \x01(\rR\x06length\"%\n" +
+	"\rFollowChanges\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\tR\x05after\"c\n" +
+	"\aChanges\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04lost\x18\x02 \x01(\bR\x04lost\x12,\n" +
+	"\achanges\x18\x03 \x03(\v2\x12.cluster.v1.ChangeR\achanges\"\xa3\x01\n" +
+	"\x06Change\x12-\n" +
+	"\x04task\x18\x01 \x01(\v2\x17.cluster.v1.ChangedTaskH\x00R\x04task\x12-\n" +
+	"\x04lane\x18\x02 \x01(\v2\x17.cluster.v1.ChangedLaneH\x00R\x04lane\x123\n" +
+	"\x06replay\x18\x03 \x01(\v2\x19.cluster.v1.ChangedReplayH\x00R\x06replayB\x06\n" +
+	"\x04what\"\xcf\x01\n" +
+	"\vChangedTask\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x14\n" +
+	"\x05event\x18\x05 \x01(\tR\x05event\x12\x14\n" +
+	"\x05route\x18\x06 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\a \x01(\tR\x03key\x12\x1a\n" +
+	"\battempts\x18\b \x01(\rR\battempts\x12\x0e\n" +
+	"\x02at\x18\t \x01(\tR\x02at\"]\n" +
+	"\vChangedLane\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
+	"\x06paused\x18\x03 \x01(\bR\x06paused\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\tR\x02at\"\x91\x01\n" +
+	"\rChangedReplay\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\x04R\breplayed\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\x04R\arefused\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\tR\x02at\"&\n" +
 	"\fShardsStored\x12\x16\n" +
 	"\x06shards\x18\x01 \x03(\rR\x06shards\"\x0f\n" +
 	"\rOwnersChangedB5Z3github.com/hooktroupe/hooktroupe/messages/clusterv1b\x06proto3"
@@ -1168,7 +1733,7 @@ func file_cluster_v1_peers_proto_rawDescGZIP() []byte {
 	return file_cluster_v1_peers_proto_rawDescData
 }
 
-var file_cluster_v1_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_cluster_v1_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_cluster_v1_peers_proto_goTypes = []any{
 	(*Ask)(nil),                       // 0: cluster.v1.Ask
 	(*Answer)(nil),                    // 1: cluster.v1.Answer
@@ -1178,69 +1743,81 @@ var file_cluster_v1_peers_proto_goTypes = []any{
 	(*CountReplayable)(nil),           // 5: cluster.v1.CountReplayable
 	(*Redelivered)(nil),               // 6: cluster.v1.Redelivered
 	(*FoundTask)(nil),                 // 7: cluster.v1.FoundTask
-	(*ShardsStored)(nil),              // 8: cluster.v1.ShardsStored
-	(*OwnersChanged)(nil),             // 9: cluster.v1.OwnersChanged
-	(*durationpb.Duration)(nil),       // 10: google.protobuf.Duration
-	(*messages.GetTask)(nil),          // 11: webhook.v1.GetTask
-	(*messages.GetCounts)(nil),        // 12: webhook.v1.GetCounts
-	(*messages.CancelTask)(nil),       // 13: webhook.v1.CancelTask
-	(*messages.RetryTask)(nil),        // 14: webhook.v1.RetryTask
-	(*messages.MoveTask)(nil),         // 15: webhook.v1.MoveTask
-	(*messages.GetLanes)(nil),         // 16: webhook.v1.GetLanes
-	(*messages.PauseLane)(nil),        // 17: webhook.v1.PauseLane
-	(*messages.StartReplay)(nil),      // 18: webhook.v1.StartReplay
-	(*messages.CancelReplay)(nil),     // 19: webhook.v1.CancelReplay
-	(*messages.GetReplays)(nil),       // 20: webhook.v1.GetReplays
-	(*messages.GetCountsReply)(nil),   // 21: webhook.v1.GetCountsReply
-	(*messages.TaskChanged)(nil),      // 22: webhook.v1.TaskChanged
-	(*messages.TaskRefused)(nil),      // 23: webhook.v1.TaskRefused
-	(*messages.GetLanesReply)(nil),    // 24: webhook.v1.GetLanesReply
-	(*messages.LanesChanged)(nil),     // 25: webhook.v1.LanesChanged
-	(*messages.ReplayChanged)(nil),    // 26: webhook.v1.ReplayChanged
-	(*messages.ReplayRefused)(nil),    // 27: webhook.v1.ReplayRefused
-	(*messages.GetReplaysReply)(nil),  // 28: webhook.v1.GetReplaysReply
-	(*messages.DeliveryAccepted)(nil), // 29: webhook.v1.DeliveryAccepted
-	(*messages.DeliveryRefused)(nil),  // 30: webhook.v1.DeliveryRefused
-	(*messages.Filter)(nil),           // 31: webhook.v1.Filter
-	(*messages.Task)(nil),             // 32: webhook.v1.Task
+	(*FollowChanges)(nil),             // 8: cluster.v1.FollowChanges
+	(*Changes)(nil),                   // 9: cluster.v1.Changes
+	(*Change)(nil),                    // 10: cluster.v1.Change
+	(*ChangedTask)(nil),               // 11: cluster.v1.ChangedTask
+	(*ChangedLane)(nil),               // 12: cluster.v1.ChangedLane
+	(*ChangedReplay)(nil),             // 13: cluster.v1.ChangedReplay
+	(*ShardsStored)(nil),              // 14: cluster.v1.ShardsStored
+	(*OwnersChanged)(nil),             // 15: cluster.v1.OwnersChanged
+	(*durationpb.Duration)(nil),       // 16: google.protobuf.Duration
+	(*messages.GetTask)(nil),          // 17: webhook.v1.GetTask
+	(*messages.GetCounts)(nil),        // 18: webhook.v1.GetCounts
+	(*messages.CancelTask)(nil),       // 19: webhook.v1.CancelTask
+	(*messages.RetryTask)(nil),        // 20: webhook.v1.RetryTask
+	(*messages.MoveTask)(nil),         // 21: webhook.v1.MoveTask
+	(*messages.GetLanes)(nil),         // 22: webhook.v1.GetLanes
+	(*messages.PauseLane)(nil),        // 23: webhook.v1.PauseLane
+	(*messages.StartReplay)(nil),      // 24: webhook.v1.StartReplay
+	(*messages.CancelReplay)(nil),     // 25: webhook.v1.CancelReplay
+	(*messages.GetReplays)(nil),       // 26: webhook.v1.GetReplays
+	(*messages.GetCountsReply)(nil),   // 27: webhook.v1.GetCountsReply
+	(*messages.TaskChanged)(nil),      // 28: webhook.v1.TaskChanged
+	(*messages.TaskRefused)(nil),      // 29: webhook.v1.TaskRefused
+	(*messages.GetLanesReply)(nil),    // 30: webhook.v1.GetLanesReply
+	(*messages.LanesChanged)(nil),     // 31: webhook.v1.LanesChanged
+	(*messages.ReplayChanged)(nil),    // 32: webhook.v1.ReplayChanged
+	(*messages.ReplayRefused)(nil),    // 33: webhook.v1.ReplayRefused
+	(*messages.GetReplaysReply)(nil),  // 34: webhook.v1.GetReplaysReply
+	(*messages.DeliveryAccepted)(nil), // 35: webhook.v1.DeliveryAccepted
+	(*messages.DeliveryRefused)(nil),  // 36: webhook.v1.DeliveryRefused
+	(*messages.Filter)(nil),           // 37: webhook.v1.Filter
+	(*messages.Task)(nil),             // 38: webhook.v1.Task
 }
 var file_cluster_v1_peers_proto_depIdxs = []int32{
-	10, // 0: cluster.v1.Ask.timeout:type_name -> google.protobuf.Duration
-	11, // 1: cluster.v1.Ask.get_task:type_name -> webhook.v1.GetTask
-	12, // 2: cluster.v1.Ask.get_counts:type_name -> webhook.v1.GetCounts
+	16, // 0: cluster.v1.Ask.timeout:type_name -> google.protobuf.Duration
+	17, // 1: cluster.v1.Ask.get_task:type_name -> webhook.v1.GetTask
+	18, // 2: cluster.v1.Ask.get_counts:type_name -> webhook.v1.GetCounts
 	3,  // 3: cluster.v1.Ask.list_tasks:type_name -> cluster.v1.ListTasks
-	13, // 4: cluster.v1.Ask.cancel_task:type_name -> webhook.v1.CancelTask
-	14, // 5: cluster.v1.Ask.retry_task:type_name -> webhook.v1.RetryTask
-	15, // 6: cluster.v1.Ask.move_task:type_name -> webhook.v1.MoveTask
-	16, // 7: cluster.v1.Ask.get_lanes:type_name -> webhook.v1.GetLanes
-	17, // 8: cluster.v1.Ask.pause_lane:type_name -> webhook.v1.PauseLane
-	18, // 9: cluster.v1.Ask.start_replay:type_name -> webhook.v1.StartReplay
-	19, // 10: cluster.v1.Ask.cancel_replay:type_name -> webhook.v1.CancelReplay
-	20, // 11: cluster.v1.Ask.get_replays:type_name -> webhook.v1.GetReplays
+	19, // 4: cluster.v1.Ask.cancel_task:type_name -> webhook.v1.CancelTask
+	20, // 5: cluster.v1.Ask.retry_task:type_name -> webhook.v1.RetryTask
+	21, // 6: cluster.v1.Ask.move_task:type_name -> webhook.v1.MoveTask
+	22, // 7: cluster.v1.Ask.get_lanes:type_name -> webhook.v1.GetLanes
+	23, // 8: cluster.v1.Ask.pause_lane:type_name -> webhook.v1.PauseLane
+	24, // 9: cluster.v1.Ask.start_replay:type_name -> webhook.v1.StartReplay
+	25, // 10: cluster.v1.Ask.cancel_replay:type_name -> webhook.v1.CancelReplay
+	26, // 11: cluster.v1.Ask.get_replays:type_name -> webhook.v1.GetReplays
 	5,  // 12: cluster.v1.Ask.count_replayable:type_name -> cluster.v1.CountReplayable
 	6,  // 13: cluster.v1.Ask.redelivered:type_name -> cluster.v1.Redelivered
-	2,  // 14: cluster.v1.Answer.failed:type_name -> cluster.v1.Failed
-	7,  // 15: cluster.v1.Answer.found_task:type_name -> cluster.v1.FoundTask
-	21, // 16: cluster.v1.Answer.counts:type_name -> webhook.v1.GetCountsReply
-	4,  // 17: cluster.v1.Answer.listed_tasks:type_name -> cluster.v1.ListedTasks
-	22, // 18: cluster.v1.Answer.task_changed:type_name -> webhook.v1.TaskChanged
-	23, // 19: cluster.v1.Answer.task_refused:type_name -> webhook.v1.TaskRefused
-	24, // 20: cluster.v1.Answer.lanes:type_name -> webhook.v1.GetLanesReply
-	25, // 21: cluster.v1.Answer.lanes_changed:type_name -> webhook.v1.LanesChanged
-	26, // 22: cluster.v1.Answer.replay_changed:type_name -> webhook.v1.ReplayChanged
-	27, // 23: cluster.v1.Answer.replay_refused:type_name -> webhook.v1.ReplayRefused
-	28, // 24: cluster.v1.Answer.replays:type_name -> webhook.v1.GetReplaysReply
-	29, // 25: cluster.v1.Answer.accepted:type_name -> webhook.v1.DeliveryAccepted
-	30, // 26: cluster.v1.Answer.refused:type_name -> webhook.v1.DeliveryRefused
-	31, // 27: cluster.v1.ListTasks.filter:type_name -> webhook.v1.Filter
-	32, // 28: cluster.v1.ListedTasks.tasks:type_name -> webhook.v1.Task
-	31, // 29: cluster.v1.CountReplayable.filter:type_name -> webhook.v1.Filter
-	32, // 30: cluster.v1.FoundTask.task:type_name -> webhook.v1.Task
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	8,  // 14: cluster.v1.Ask.follow_changes:type_name -> cluster.v1.FollowChanges
+	2,  // 15: cluster.v1.Answer.failed:type_name -> cluster.v1.Failed
+	7,  // 16: cluster.v1.Answer.found_task:type_name -> cluster.v1.FoundTask
+	27, // 17: cluster.v1.Answer.counts:type_name -> webhook.v1.GetCountsReply
+	4,  // 18: cluster.v1.Answer.listed_tasks:type_name -> cluster.v1.ListedTasks
+	28, // 19: cluster.v1.Answer.task_changed:type_name -> webhook.v1.TaskChanged
+	29, // 20: cluster.v1.Answer.task_refused:type_name -> webhook.v1.TaskRefused
+	30, // 21: cluster.v1.Answer.lanes:type_name -> webhook.v1.GetLanesReply
+	31, // 22: cluster.v1.Answer.lanes_changed:type_name -> webhook.v1.LanesChanged
+	32, // 23: cluster.v1.Answer.replay_changed:type_name -> webhook.v1.ReplayChanged
+	33, // 24: cluster.v1.Answer.replay_refused:type_name -> webhook.v1.ReplayRefused
+	34, // 25: cluster.v1.Answer.replays:type_name -> webhook.v1.GetReplaysReply
+	35, // 26: cluster.v1.Answer.accepted:type_name -> webhook.v1.DeliveryAccepted
+	36, // 27: cluster.v1.Answer.refused:type_name -> webhook.v1.DeliveryRefused
+	9,  // 28: cluster.v1.Answer.changes:type_name -> cluster.v1.Changes
+	37, // 29: cluster.v1.ListTasks.filter:type_name -> webhook.v1.Filter
+	38, // 30: cluster.v1.ListedTasks.tasks:type_name -> webhook.v1.Task
+	37, // 31: cluster.v1.CountReplayable.filter:type_name -> webhook.v1.Filter
+	38, // 32: cluster.v1.FoundTask.task:type_name -> webhook.v1.Task
+	10, // 33: cluster.v1.Changes.changes:type_name -> cluster.v1.Change
+	11, // 34: cluster.v1.Change.task:type_name -> cluster.v1.ChangedTask
+	12, // 35: cluster.v1.Change.lane:type_name -> cluster.v1.ChangedLane
+	13, // 36: cluster.v1.Change.replay:type_name -> cluster.v1.ChangedReplay
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_cluster_v1_peers_proto_init() }
@@ -1262,6 +1839,7 @@ func file_cluster_v1_peers_proto_init() {
 		(*Ask_GetReplays)(nil),
 		(*Ask_CountReplayable)(nil),
 		(*Ask_Redelivered)(nil),
+		(*Ask_FollowChanges)(nil),
 	}
 	file_cluster_v1_peers_proto_msgTypes[1].OneofWrappers = []any{
 		(*Answer_Failed)(nil),
@@ -1278,6 +1856,12 @@ func file_cluster_v1_peers_proto_init() {
 		(*Answer_Count)(nil),
 		(*Answer_Accepted)(nil),
 		(*Answer_Refused)(nil),
+		(*Answer_Changes)(nil),
+	}
+	file_cluster_v1_peers_proto_msgTypes[10].OneofWrappers = []any{
+		(*Change_Task)(nil),
+		(*Change_Lane)(nil),
+		(*Change_Replay)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1285,7 +1869,7 @@ func file_cluster_v1_peers_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_v1_peers_proto_rawDesc), len(file_cluster_v1_peers_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
