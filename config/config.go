@@ -188,7 +188,7 @@ type Handler struct {
 	CA               string            `koanf:"ca" doc:"forward: PEM file of the only trusted authorities."`
 	Cert             string            `koanf:"cert" doc:"forward: PEM file of the client certificate."`
 	Key              string            `koanf:"key" doc:"forward: PEM file of its key."`
-	MaxResponseBytes Bytes             `koanf:"max_response_bytes" doc:"forward: how much of the response is kept."`
+	MaxResponseBytes Bytes             `koanf:"max_response_bytes" doc:"forward: how much of the response is kept, at most 4KiB."`
 	DiscardStatuses  []int             `koanf:"discard_statuses" doc:"forward: statuses that fail the task for good; 400, 410, 413, 415 and 422 when empty."`
 	SigningKeys      []string          `koanf:"signing_keys" doc:"forward: references to Standard Webhooks keys."`
 	SignAs           *SignAs           `koanf:"sign_as" doc:"forward: signs as the sender of a source does."`
@@ -200,7 +200,7 @@ type Handler struct {
 	Arguments      []string          `koanf:"arguments" doc:"exec: further arguments: expressions as in a route's filter."`
 	Variables      map[string]string `koanf:"variables" doc:"exec: variables to set, by expressions; one that gives nil is not set."`
 	KillGrace      Duration          `koanf:"kill_grace" doc:"exec: time between SIGTERM and SIGKILL."`
-	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept."`
+	MaxOutputBytes Bytes             `koanf:"max_output_bytes" doc:"exec: how much of standard output is kept, at most 4KiB."`
 	MaxMemory      Bytes             `koanf:"max_memory" doc:"exec: memory of each process; 0 for no bound."`
 	MaxCPU         Duration          `koanf:"max_cpu" doc:"exec: processor time of each process; 0 for no bound."`
 	DiscardCodes   []int             `koanf:"discard_codes" doc:"exec: exit codes that fail the task for good; 75 never does."`

@@ -249,7 +249,7 @@ func sampleHandlers() map[string]Handler {
 			Breaker: Breaker{Failures: 5, OpenFor: Duration(30 * time.Second)}, URL: "http://127.0.0.1:3000/hook",
 			Headers: map[string]string{"Authorization": fromEnv("WORKER_AUTHORIZATION")}, PassHeaders: []string{"X-GitHub-Event"},
 			Allow: []string{"10.0.0.0/8"}, CA: "/etc/hooktroupe/worker-ca.pem", Cert: "/etc/hooktroupe/worker.pem",
-			Key: "/etc/hooktroupe/worker.key", MaxResponseBytes: 16 << 10, DiscardStatuses: []int{400, 410, 422},
+			Key: "/etc/hooktroupe/worker.key", MaxResponseBytes: 2 << 10, DiscardStatuses: []int{400, 410, 422},
 			SigningKeys: []string{fromEnv("WORKER_SIGNING_KEY")},
 		},
 		"signed": {
@@ -260,7 +260,7 @@ func sampleHandlers() map[string]Handler {
 			Type: "exec", Command: []string{"/usr/local/bin/review", "--from-stdin"}, Dir: "/var/lib/review",
 			Env: []string{"PATH", "HOME"}, Set: map[string]string{"REVIEW_TOKEN": fromEnv("REVIEW_TOKEN")},
 			Arguments: []string{"payload.number"}, Variables: map[string]string{"REPOSITORY": "payload.repository.full_name"},
-			KillGrace: Duration(10 * time.Second), MaxOutputBytes: 16 << 10, MaxMemory: 1 << 30, MaxCPU: Duration(time.Minute),
+			KillGrace: Duration(10 * time.Second), MaxOutputBytes: 2 << 10, MaxMemory: 1 << 30, MaxCPU: Duration(time.Minute),
 			DiscardCodes: []int{2},
 		},
 		"far":   {Type: "remote", Kind: "triage"},

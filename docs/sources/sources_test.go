@@ -11,6 +11,7 @@ import (
 
 	"github.com/hooktroupe/hooktroupe/config"
 	"github.com/hooktroupe/hooktroupe/daemon"
+	"github.com/hooktroupe/hooktroupe/daemon/daemontest"
 	"github.com/hooktroupe/hooktroupe/source"
 	"github.com/hooktroupe/hooktroupe/source/sources"
 )
@@ -46,6 +47,9 @@ func TestEveryTypeHasAPageWhoseConfigurationWorks(t *testing.T) {
 			cfg, _, err := config.Load(config.Options{File: file, Environ: environ})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if err := daemontest.CheckSchema([]byte(yaml)); err != nil {
+				t.Errorf("the schema refuses it: %v", err)
 			}
 			for name, s := range cfg.Sources {
 				if s.Type != kind {
