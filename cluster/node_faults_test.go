@@ -52,6 +52,9 @@ func TestWithoutTheStore(t *testing.T) {
 		if v := n.View(); v.ValidFor != 0 || v.Counts.Dropped[cluster.Lapsed] != shards || v.Counts.Failures == 0 {
 			t.Errorf("view: %+v", v)
 		}
+		if v := n.View(); v.Members[0].Left != 0 || v.Members[0].Alive || v.Shards[0].Left != 0 || v.Shards[0].Owner != "" {
+			t.Errorf("past the lease's end: %+v, %+v", v.Members[0], v.Shards[0])
+		}
 		s.store.Inject(nil)
 		s.sleep(3 * time.Second)
 		if g, ok := n.Generation(0); n.Ready() != nil || len(o.has()) != shards || g != 2 || !ok {
@@ -211,6 +214,9 @@ func TestAViewIsTheCallersOwn(t *testing.T) {
 		first := v.Shards[0]
 		if first.Owner != "a" || first.Address != "a:1" || first.Generation != 1 || first.State != cluster.Owned || first.Target != "a" || first.Moving {
 			t.Errorf("shard 0: %+v", first)
+		}
+		if first.Left <= 0 || first.Left > cluster.DefaultTTL || first.Left != v.Members[0].Left || !first.Ours {
+			t.Errorf("shard 0: its lease lasts %v, that of its owner %v, ours: %v", first.Left, v.Members[0].Left, first.Ours)
 		}
 		v.Members[0].Name, v.Shards[0].Owner = "x", "x"
 		if w := n.View(); w.Members[0].Name != "a" || w.Shards[0].Owner != "a" {
