@@ -34,6 +34,8 @@ type attempts struct {
 	metrics  *metrics.Set
 	tracer   *tracing.Tracer
 	registry *actor.PID
+	// valid says whether this member of a cluster may act for a shard; nil on one machine.
+	valid func(shard int, generation int64) bool
 
 	behavior actor.Behavior
 	current  *run // nil when idle
@@ -173,6 +175,11 @@ func (a *attempts) work(ctx context.Context, r *run, mail func(any)) {
 	}
 	ctx, span := a.tracer.Attempt(ctx, a.traced(r, t))
 	r.span.fill(span)
+	if m := r.assignment; a.valid != nil && !a.valid(ShardOfTask(m.id), m.generation) {
+		finished = true // the process slept, and another member may run it by now
+		mail(&returned{run: r, err: fmt.Errorf("the lease of the shard is in doubt: %w", handler.ErrLost)})
+		return
+	}
 	output, err := r.binding.Handler.Handle(ctx, t)
 	finished = true
 	mail(&returned{run: r, output: output, err: err})

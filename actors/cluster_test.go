@@ -138,6 +138,13 @@ func (m *member) lapse() map[int]int64 {
 	return had
 }
 
+// validate gives it back, as a renewal does.
+func (m *member) validate(had map[int]int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.valid = had
+}
+
 // leave ends the work for all shards and waits until nothing is done for them any more.
 func (m *member) leave(graceful bool) {
 	m.t.Helper()
@@ -413,6 +420,59 @@ func TestALapsedLeaseStartsNothing(t *testing.T) {
 	}
 	front.take()
 	front.await(id, messages.Status_STATUS_COMPLETED)
+}
+
+// TestALeaseThatIsRenewedAtTheLastMoment has the registry find its lease lapsed, and then valid again, without being told to leave
+// any shard: nothing that waits is forgotten, and the order is kept.
+func TestALeaseThatIsRenewedAtTheLastMoment(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	h := handler.Func(func(_ context.Context, task *handler.Task) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, string(task.Body))
+		return nil, nil
+	})
+	c := newCluster(t, h)
+	c.routes = serialRoute(h)
+	owner := c.join("owner").take()
+	had := owner.lapse()
+	var ids, want []string
+	accept := func(n int) {
+		ids, want = append(ids, owner.accept(fmt.Sprint("d", n), "k").GetWebhookId()), append(want, fmt.Sprint("body of d", n))
+	}
+	for n := range 10 {
+		accept(n)
+	}
+	owner.eventually("the registry has heard of all", func() bool {
+		counts, err := owner.Counts(context.Background())
+		return err == nil && counts.GetQueued() == 10
+	})
+	owner.validate(had)
+	accept(10)
+	for _, id := range ids {
+		owner.await(id, messages.Status_STATUS_COMPLETED)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(order, want) {
+		t.Errorf("worked in the order %q", order)
+	}
+}
+
+func TestAShardIsLoadedOnceItsLeaseIsCertain(t *testing.T) {
+	c := newCluster(t, func(context.Context, *handler.Task) ([]byte, error) { return nil, nil })
+	owner := c.join("owner")
+	c.log.set(func(l *memoryLog) { l.generations[0]++ })
+	owner.TakeShard(0, 1)
+	for range 5 {
+		c.clock.Advance(time.Second)
+		if served := owner.served(); len(served) != 0 {
+			t.Fatalf("without a lease, shards %v are served", served)
+		}
+	}
+	owner.validate(map[int]int64{0: 1})
+	owner.eventually("the shard is served", func() bool { return len(owner.served()) == 1 })
 }
 
 func TestAStoreThatIsAway(t *testing.T) {

@@ -78,6 +78,7 @@ type (
 		// waitingSince is when the task began to wait for this attempt.
 		waitingSince int64
 		deadline     int64 // when the task must be final; zero for never
+		generation   int64 // under which this member of a cluster owns the task's shard; zero on one machine
 		at           journal.Position
 		// delivery is there where it is still in memory; otherwise it lies at the position. Whoever takes the assignment
 		// owns it.

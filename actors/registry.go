@@ -306,12 +306,29 @@ func (r *registry) dispatch(ctx actor.Context) {
 		if !ok {
 			break
 		}
-		if s := slot(h); r.owns(r.tasks.get(s).ID) && !r.expire(ctx, s) && r.assign(ctx, s, run) {
-			continue
+		s := slot(h)
+		if !r.owns(r.tasks.get(s).ID) {
+			r.putBack(ctx, s, run)
+			break
 		}
-		r.schedule.Ended(run, schedule.Neutral)
+		if r.expire(ctx, s) || !r.assign(ctx, s, run) {
+			r.schedule.Ended(run, schedule.Neutral)
+		}
 	}
 	r.armWake(ctx)
+}
+
+// ownAgain is the wait before a task is looked at again whose shard this member could not act for.
+const ownAgain = 100 * time.Millisecond
+
+// putBack puts a task back into its lane, in front, for the lease of its shard may be renewed yet; where it is lost, the registry
+// is told to drop the shard.
+func (r *registry) putBack(ctx actor.Context, s slot, run *schedule.Run) {
+	e := r.tasks.get(s)
+	if by, ok := r.schedule.Retry(uint32(s), r.lane(e.place), r.now()+int64(ownAgain)); !ok {
+		r.giveWay(ctx, s, r.tasks.get(slot(by)).ID, 0)
+	}
+	r.schedule.Ended(run, schedule.Neutral)
 }
 
 // assign starts the next attempt of a task. That it started rides on the next group: an attempt that ran and left no
@@ -329,6 +346,9 @@ func (r *registry) assign(ctx actor.Context, s slot, run *schedule.Run) bool {
 	a := &assign{
 		id: e.ID, attempt: ev.Attempt, source: from.source, eventType: from.eventType, route: lane.route, key: lane.key,
 		createdAt: e.CreatedAt, waitingSince: e.UpdatedAt, deadline: r.routes.deadline(lane.route, e.Since), at: e.at, terms: r.terms,
+	}
+	if r.shards != nil {
+		a.generation = r.generation(ShardOfTask(e.ID))
 	}
 	if !r.commit(ctx, s, change{id: e.ID, event: ev}, nil, nil) {
 		return false

@@ -72,6 +72,10 @@ func (r *registry) receiveShard(ctx actor.Context) {
 		r.takeShard(ctx, m)
 	case *shardLoaded:
 		r.shardLoaded(ctx, m)
+	case *shardNotLoaded:
+		if s, current := r.currentShard(m.shard, m.generation); current && s.phase == loading {
+			r.load(ctx, m.loadShard)
+		}
 	case *shardNews:
 		r.shardNews(ctx, m)
 	case *leaveShard:
@@ -135,7 +139,11 @@ func (r *registry) takeShard(ctx actor.Context, m *takeShard) {
 	}
 	r.shards.owned[m.shard] = &ownedShard{generation: m.generation}
 	ctx.Send(r.persister, &openShard{shard: m.shard, generation: m.generation})
-	ctx.Send(r.shards.loaders[m.shard%len(r.shards.loaders)], &loadShard{shard: m.shard, generation: m.generation})
+	r.load(ctx, &loadShard{shard: m.shard, generation: m.generation})
+}
+
+func (r *registry) load(ctx actor.Context, m *loadShard) {
+	ctx.Send(r.shards.loaders[m.shard%len(r.shards.loaders)], m)
 }
 
 // currentShard returns a shard if it is owned under that generation.

@@ -87,8 +87,9 @@ type Membership struct {
 	// Log is the store's; Shards how many shards it has.
 	Log    ShardLog
 	Shards int
-	// Valid says whether this member may act for a shard under a generation at this moment. Once it has said no, it never
-	// says yes again for that generation. It is called by the registry and must be quick.
+	// Valid says whether this member may act for a shard under a generation at this moment. It may say no, and yes again,
+	// where a lease was renewed at the last moment; where it is lost, the Troupe is told to leave the shard. It is called
+	// from any goroutine, and must be quick.
 	Valid func(shard int, generation int64) bool
 	// Fenced is told of a shard that another member has taken meanwhile.
 	Fenced func(shard int, generation int64)

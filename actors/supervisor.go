@@ -140,6 +140,9 @@ func (t *Troupe) workersProps() *actor.Props {
 			journal: t.reader(), clock: d.Clock, metrics: d.Metrics, tracer: d.Tracer, registry: t.registry,
 			behavior: actor.NewBehavior(),
 		}
+		if d.Membership != nil {
+			a.valid = d.Membership.Valid
+		}
 		a.behavior.Become(a.idle)
 		return a
 	})

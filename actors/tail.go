@@ -173,24 +173,29 @@ type (
 		state      *ShardState
 		took       time.Duration
 	}
+	// shardNotLoaded asks whether to try again. Loader to registry.
+	shardNotLoaded struct{ *loadShard }
 )
 
-// Receive loads one shard after the other, and tries again where the store did not answer, for as long as it is ours.
+// Receive loads one shard after the other. Where the store did not answer, or the lease is in doubt, the registry has it tried
+// again, for as long as the shard is this member's.
 func (l *loader) Receive(ctx actor.Context) {
 	m, asked := ctx.Message().(*loadShard)
-	if !asked || !l.valid(m.shard, m.generation) {
+	if !asked {
 		return
 	}
-	started := l.clock.Now()
-	state, err := RecoverShard(l.log, m.shard, m.generation)
-	took := l.clock.Now().Sub(started)
-	if err == nil {
-		ctx.Send(l.registry, &shardLoaded{shard: m.shard, generation: m.generation, state: state, took: took})
-		return
+	if l.valid(m.shard, m.generation) {
+		started := l.clock.Now()
+		state, err := RecoverShard(l.log, m.shard, m.generation)
+		took := l.clock.Now().Sub(started)
+		if err == nil {
+			ctx.Send(l.registry, &shardLoaded{shard: m.shard, generation: m.generation, state: state, took: took})
+			return
+		}
+		ctx.ActorSystem().EventStream.Publish(ShardLoadFailed{Shard: m.shard, Err: err})
 	}
-	ctx.ActorSystem().EventStream.Publish(ShardLoadFailed{Shard: m.shard, Err: err})
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	l.clock.AfterFunc(reload, func() { root.Send(self, m) })
+	root := ctx.ActorSystem().Root
+	l.clock.AfterFunc(reload, func() { root.Send(l.registry, &shardNotLoaded{m}) })
 }
 
 // ShardState is what RecoverShard rebuilt. It is used once.
