@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sirupsen/logrus"
 
@@ -140,5 +141,8 @@ func (n *Node) ask(r Request) {
 	defer cancel()
 	defer n.clock.AfterFunc(n.config.timeout(), cancel).Stop()
 	answer, err := n.store.Sync(ctx, r)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("no answer within %v: %w", n.config.timeout(), err)
+	}
 	n.answers <- outcome{r, answer, err}
 }

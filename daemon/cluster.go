@@ -151,17 +151,22 @@ func (d *daemon) startMemberTroupe() (err error) {
 	return err
 }
 
-// leaveCluster gives the shards away, once what runs has ended or the time is up.
+// leaveCluster gives the shards away, once what runs has ended or the time is up. Meanwhile, and for as long as load balancers
+// need to see that this member leaves, deliveries are taken: whoever owns their shards finds them in the store. What is in flight
+// then is answered before anything else ends.
 func (d *daemon) leaveCluster() error {
 	ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
 	defer cancel()
 	if d.readiness.failed() {
 		cancel() // nothing more may be confirmed
 	}
+	var draining sync.WaitGroup
+	draining.Go(d.drain)
 	if err := d.front.node.Stop(ctx); err != nil {
 		d.log.WithError(err).Warn("not all shards were handed over in order; their tasks run again elsewhere")
 	}
-	return nil
+	draining.Wait()
+	return d.closeListeners()
 }
 
 // sweep has the store give back what nobody needs, again and again, where this member owns the first shard.

@@ -239,10 +239,14 @@ func (f *front) redelivered(
 	return seen, nil, nil
 }
 
-// takes says whether deliveries are taken: not without the store.
+// takes says whether deliveries are taken: not without the store. A member that leaves goes on until its listeners close.
 func (f *front) takes() bool {
 	n := f.member()
-	return n == nil || n.Ready() == nil
+	if n == nil {
+		return true
+	}
+	err := n.Ready()
+	return err == nil || errors.Is(err, cluster.ErrLeaving)
 }
 
 // storeAway is the answer to a delivery that cannot be stored, or of which nobody can say what became of it.

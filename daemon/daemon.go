@@ -160,6 +160,7 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.cleanup.push("actors", d.stopTroupe)
+	d.cleanup.push("deliveries", func() error { d.drain(); return nil })
 	d.gate.open(d.troupe)
 	d.tellReady(Info{DataDir: opened.folder, Tasks: tasks, Waiting: waiting})
 	debug.FreeOSMemory() // recovery leaves behind as much as it keeps
@@ -252,12 +253,26 @@ func (d *daemon) listen(ctx context.Context) error {
 		return err
 	}
 	d.log.WithField(logfield.Address, d.url(d.server.Addr().String())).Info("listening")
-	d.cleanup.push("listeners", func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
-		defer cancel()
-		return d.server.Shutdown(ctx)
-	})
+	d.cleanup.push("listeners", d.closeListeners)
 	return nil
+}
+
+// drain takes deliveries for as long as load balancers may need to see that no more are wanted; none after a failure, when
+// nothing more may be confirmed.
+func (d *daemon) drain() {
+	if d.readiness.failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
+	defer cancel()
+	d.server.Drain(ctx)
+}
+
+// closeListeners waits for requests in flight, and closes the listeners. It may be called twice.
+func (d *daemon) closeListeners() error {
+	ctx, cancel := context.WithTimeout(context.Background(), d.stopTimeout())
+	defer cancel()
+	return d.server.Shutdown(ctx)
 }
 
 // recover rebuilds the state, and tells how far it is.

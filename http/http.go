@@ -57,6 +57,7 @@ type Server struct {
 	sessions *auth.Sessions
 	failed   chan error    // one slot for each of the two listeners, so that a failing one never waits
 	finished chan struct{} // closed when the first Shutdown is through
+	delayed  sync.Once     // DrainDelay has passed
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -255,8 +256,7 @@ func (s *Server) addr(i int) net.Addr {
 // still taken, for DrainDelay. Then the listeners close and requests in flight are waited for. When ctx is done first,
 // what is still open is cut off and ctx's error returned. A later call waits for the first, up to its own ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
-	s.deps.Status.Drain()
+	s.beginDrain()
 	s.mu.Lock()
 	again, ports := s.stopped, s.ports
 	s.stopped = true
@@ -271,7 +271,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	defer close(s.finished)
 	if len(ports) > 0 {
-		s.wait(ctx)
+		s.Drain(ctx)
 	}
 	var faults []error
 	for _, p := range ports {
@@ -283,6 +283,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-p.done
 	}
 	return errors.Join(faults...)
+}
+
+// Drain is the first phase alone, for those who have more to end before the listeners: it returns when DrainDelay has passed, or
+// ctx has ended. It may be called more than once; the delay passes once, and not again in Shutdown.
+func (s *Server) Drain(ctx context.Context) {
+	s.beginDrain()
+	s.delayed.Do(func() { s.wait(ctx) })
+}
+
+func (s *Server) beginDrain() {
+	s.draining.Store(true)
+	s.deps.Status.Drain()
 }
 
 // wait lets DrainDelay pass, or ctx end.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -224,5 +225,24 @@ func TestBadConfigurationIsRefusedWithItsLine(t *testing.T) {
 	}
 	if log := d.Log(); !strings.Contains(log, "hooktroupe.yaml:2") || !strings.Contains(log, "insecure") {
 		t.Errorf("it says: %s", log)
+	}
+}
+
+// TestDeliveriesAreTakenWhileBalancersLearn asks a daemon to stop that gives load balancers a minute to see it: it says that it
+// is not ready, and what comes all the same is stored.
+func TestDeliveriesAreTakenWhileBalancersLearn(t *testing.T) {
+	sink := daemontest.NewSink(t)
+	d := start(t, configuration(sink.URL)+"\nhttp: {drain_delay: 1m}\nshutdown_timeout: 2m\n")
+	d.Signal(syscall.SIGTERM)
+	d.Await("/readyz", http.StatusServiceUnavailable)
+	answer := post(t, d, "late", []byte(`{"late":true}`))
+	if answer.Code != http.StatusAccepted {
+		t.Fatalf("within the delay, a delivery is answered with %d %s", answer.Code, answer.Body)
+	}
+	d.AwaitStatus(answer.Text("webhook_id"), "completed")
+	d.Kill() // nobody waits for the minute
+	d.Start()
+	if status := d.Status(answer.Text("webhook_id")).Text("status"); status != "completed" && status != "queued" && status != "processing" {
+		t.Errorf("what was taken is %q after the next start", status)
 	}
 }

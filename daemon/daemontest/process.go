@@ -4,6 +4,7 @@ package daemontest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -61,6 +63,14 @@ type Daemon struct {
 	exited  chan struct{} // closed when the process has ended
 	err     error         // of the process; read after exited
 	Env     []string
+
+	// Prefix is a command that runs the daemon, such as one that enters a network namespace and becomes the daemon. None
+	// means that it is run as it is.
+	Prefix []string
+	// Listen is where it listens; a free port of 127.0.0.1 when empty.
+	Listen string
+	// Program is the daemon's binary; the one of the working tree when empty.
+	Program string
 }
 
 // New prepares a folder with a configuration file. The text may hold %DATA% for the folder of data, and leaves
@@ -102,7 +112,7 @@ func (d *Daemon) Start() {
 	}
 }
 
-var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+var listening = regexp.MustCompile(`http://[\d.]+:\d+`)
 
 // Launch runs the daemon and waits until it listens, ready or not.
 func (d *Daemon) Launch(args ...string) {
@@ -128,11 +138,11 @@ func (d *Daemon) Launch(args ...string) {
 // Run runs the daemon and waits for nothing.
 func (d *Daemon) Run(args ...string) {
 	d.t.Helper()
-	all := append([]string{
-		"serve", "--config", filepath.Join(d.Folder, "hooktroupe.yaml"), "--listen", "127.0.0.1:0",
-		"--data-dir", filepath.Join(d.Folder, "data"),
-	}, args...)
-	d.command = exec.Command(Binary(d.t), all...)
+	all := append(slices.Clone(d.Prefix), cmp.Or(d.Program, Binary(d.t)),
+		"serve", "--config", filepath.Join(d.Folder, "hooktroupe.yaml"), "--listen", cmp.Or(d.Listen, "127.0.0.1:0"),
+		"--data-dir", filepath.Join(d.Folder, "data"))
+	all = append(all, args...)
+	d.command = exec.Command(all[0], all[1:]...)
 	d.command.Dir = d.Folder
 	d.command.Env = append(os.Environ(), d.Env...)
 	d.log = &logBuffer{}
@@ -177,6 +187,14 @@ func (d *Daemon) end(signal syscall.Signal) int {
 	}
 	_ = d.command.Process.Signal(signal) // it may have ended already
 	return d.Wait()
+}
+
+// Signal sends the process a signal.
+func (d *Daemon) Signal(s syscall.Signal) {
+	d.t.Helper()
+	if err := d.command.Process.Signal(s); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // Pid is the process's.
