@@ -33,14 +33,16 @@ INSTALL = [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.con
 	apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold >/dev/null
 HAS_POSTGRESQL = ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
 HAS_HAPROXY    = PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null
+HAS_IP         = PATH="$$PATH:/usr/sbin" command -v ip >/dev/null
 
 # strace makes syncs fail under the real daemon, chromium shows its page, prlimit bounds programs, PostgreSQL is the shared
-# store, HAProxy spreads deliveries. Without one of them its tests skip themselves, and say so.
+# store, HAProxy spreads deliveries, ip makes networks that a cluster is cut up in. Without one of them its tests skip themselves,
+# and say so.
 test-needs:
 	@command -v strace >/dev/null && command -v chromium >/dev/null && command -v prlimit >/dev/null && \
-		command -v promtool >/dev/null && $(HAS_POSTGRESQL) && $(HAS_HAPROXY) || \
-		{ $(INSTALL) strace chromium fonts-dejavu-core util-linux prometheus postgresql-15 haproxy; } || \
-		echo 'strace, chromium, prlimit, promtool, PostgreSQL or HAProxy is not here and cannot be installed: some tests will be skipped'
+		command -v promtool >/dev/null && $(HAS_POSTGRESQL) && $(HAS_HAPROXY) && $(HAS_IP) || \
+		{ $(INSTALL) strace chromium fonts-dejavu-core util-linux prometheus postgresql-15 haproxy iproute2; } || \
+		echo 'strace, chromium, prlimit, promtool, PostgreSQL, HAProxy or ip is not here and cannot be installed: some tests will be skipped'
 
 cluster-needs:
 	@$(HAS_POSTGRESQL) && $(HAS_HAPROXY) || { $(INSTALL) postgresql-15 haproxy; } || \

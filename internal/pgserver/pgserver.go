@@ -1,11 +1,12 @@
 // Package pgserver runs a PostgreSQL server of its own for as long as a test or a trial needs one: from the machine's
-// packages, on a port of 127.0.0.1 and in a folder of its own. It can be stopped, frozen, killed and started again. It is no
+// packages, on a port and in a folder of its own. It can be stopped, frozen, killed and started again. It is no
 // way to run a database that matters.
 //
 // The one invariant: the server does not outlive the process that started it.
 package pgserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -34,6 +35,7 @@ const (
 	// portAttempts is how often another free port is tried when somebody else took the first.
 	portAttempts = 5
 	superuser    = "hooktroupe"
+	loopback     = "127.0.0.1"
 )
 
 // ErrNotInstalled means that the machine has no PostgreSQL server.
@@ -44,8 +46,14 @@ type Options struct {
 	// Dir is where the server's folder is made, and where it stays after Close. Empty means one for temporary files that
 	// Close removes. The user "postgres" must be able to reach it when the process runs as root.
 	Dir string
-	// Port is where the server listens on 127.0.0.1; zero means a free one.
+	// Host is the address that the server listens at. Empty means 127.0.0.1; at another, whoever reaches it may try the
+	// password.
+	Host string
+	// Port is where the server listens; zero means a port that is free on 127.0.0.1.
 	Port int
+	// Enter is called on the thread that starts the server, each time, and the thread is not used again: so a server is
+	// moved into a network namespace. Nil does nothing.
+	Enter func() error
 	// NoSync lets the server lose what it confirmed when the power fails.
 	NoSync bool
 	// Settings are more settings of the server, which win over those of this package.
@@ -56,7 +64,9 @@ type Options struct {
 type Server struct {
 	bin, dir  string
 	temporary bool
+	host      string
 	port      int
+	enter     func() error
 	password  string
 	settings  map[string]string
 	identity  *syscall.Credential // nil: that of this process
@@ -89,7 +99,9 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, port: o.Port, password: rand.Text(), settings: settings(o)}
+	s := &Server{
+		bin: bin, host: cmp.Or(o.Host, loopback), port: o.Port, enter: o.Enter, password: rand.Text(), settings: settings(o),
+	}
 	if s.identity, err = identity(); err != nil {
 		return nil, err
 	}
@@ -109,7 +121,7 @@ func Start(o Options) (*Server, error) {
 // settings are those of a small server that starts fast and is as safe as a real one.
 func settings(o Options) map[string]string {
 	all := map[string]string{
-		"listen_addresses":        "127.0.0.1",
+		"listen_addresses":        cmp.Or(o.Host, loopback),
 		"unix_socket_directories": "",
 		"max_connections":         "200",
 		"shared_buffers":          "128MB",
@@ -156,7 +168,15 @@ func (s *Server) initialize() error {
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	return nil
+	if s.host == loopback {
+		return nil
+	}
+	rules, err := os.OpenFile(filepath.Join(s.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = rules.WriteString("host all all all scram-sha-256\n")
+	return errors.Join(err, rules.Close())
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -188,7 +208,7 @@ func (s *Server) startSomewhere(port int) error {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		return 0, err
 	}
@@ -212,7 +232,7 @@ func (s *Server) Restart() error {
 	}
 	c := s.command("postgres", args...)
 	c.Stdout, c.Stderr = log, log
-	if s.process, err = run(c); err != nil {
+	if s.process, err = run(c, s.enter); err != nil {
 		return err
 	}
 	if err := s.await(); err != nil {
@@ -273,7 +293,7 @@ func (s *Server) URL(database string) string {
 }
 
 // Address is where the server listens, host and port.
-func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
 // Password is that of the URL.
 func (s *Server) Password() string { return s.password }

@@ -39,14 +39,21 @@ type process struct {
 	ended chan struct{} // closed when it has ended and was waited for
 }
 
-// run starts a command whose life is bound to a thread of this process, where the system can do that.
-func run(c *exec.Cmd) (*process, error) {
+// run starts a command whose life is bound to a thread of this process, where the system can do that. The thread enters
+// first, unless enter is nil.
+func run(c *exec.Cmd, enter func() error) (*process, error) {
 	p := &process{cmd: c, ended: make(chan struct{})}
 	started := make(chan error, 1) // the one result
 	go func() {                    // ends with the command
 		defer close(p.ended)
 		runtime.LockOSThread() // never unlocked: the signal at death is that of this thread's
-		err := c.Start()
+		var err error
+		if enter != nil {
+			err = enter()
+		}
+		if err == nil {
+			err = c.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = c.Wait()
