@@ -29,14 +29,19 @@ func membersOf(t *testing.T, yaml, lease string, count int) []*daemontest.Daemon
 // membersAt starts a cluster over a database that is there.
 func membersAt(t *testing.T, url, yaml, lease string, count int) []*daemontest.Daemon {
 	t.Helper()
-	identities := t.TempDir()
-	var all []*daemontest.Daemon
+	all, _ := membersBy(t, t.TempDir(), url, yaml, lease, count)
+	for _, d := range all {
+		d.Start()
+	}
+	return all
+}
+
+// membersBy prepares members that do not run yet, whose identities lie in a folder, and says where they take others.
+func membersBy(t *testing.T, identities, url, yaml, lease string, count int) (all []*daemontest.Daemon, addresses []string) {
+	t.Helper()
 	for n := range count {
-		name := fmt.Sprint("member-", n)
-		made, err := exec.Command(daemontest.Binary(t), "cert", name, "--dir", identities, "--host", "127.0.0.1").CombinedOutput()
-		if err != nil {
-			t.Fatalf("cert: %v: %s", err, made)
-		}
+		name, address := fmt.Sprint("member-", n), freeAddress(t)
+		files := identify(t, name, identities)
 		d := daemontest.New(t, yaml+fmt.Sprintf(`
 cluster:
   enabled: true
@@ -46,15 +51,21 @@ cluster:
   %s
   shards: 16
   lease: %s
-`, name, freeAddress(t), strings.TrimSpace(string(made)), lease))
+`, name, address, files, lease))
 		d.Env = append(secrets(), "CLUSTER_STORE="+url)
-		d.Start()
-		all = append(all, d)
+		all, addresses = append(all, d), append(addresses, address)
 	}
-	for _, d := range all {
-		d.Await("/readyz", http.StatusOK)
+	return all, addresses
+}
+
+// identify makes a member's identity, and returns the line of the configuration that names it.
+func identify(t *testing.T, name, folder string) string {
+	t.Helper()
+	made, err := exec.Command(daemontest.Binary(t), "cert", name, "--dir", folder, "--host", "127.0.0.1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("cert: %v: %s", err, made)
 	}
-	return all
+	return strings.TrimSpace(string(made))
 }
 
 // ledger is what was answered 202, by the task's ID.
