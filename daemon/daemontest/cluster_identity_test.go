@@ -29,7 +29,8 @@ func TestIdentitiesAreReplacedWithoutARestart(t *testing.T) {
 		d.Start()
 	}
 	before, after := identityIn(t, now, "member-1"), identityIn(t, next, "member-1")
-	load := sendToAll(t, 2, publish(all))
+	urls := publish(all)
+	load := sendToAll(t, 2, urls)
 	load.answeredBy(t, all)
 	pid := stays.Pid()
 	for _, address := range addresses {
@@ -49,7 +50,7 @@ func TestIdentitiesAreReplacedWithoutARestart(t *testing.T) {
 	})
 	daemontest.Eventually(t, "the second member takes one of the new authority", func() bool { return peer(t, addresses[1], after) != nil })
 	other.Kill()
-	other.Start()
+	restart(other, urls[1])
 	load.answeredBy(t, all)
 
 	adopt(t, now, next, "member-1")
@@ -61,7 +62,7 @@ func TestIdentitiesAreReplacedWithoutARestart(t *testing.T) {
 		}
 	}
 	other.Kill()
-	other.Start()
+	restart(other, urls[1])
 	load.answeredBy(t, all)
 	if stays.Pid() != pid {
 		t.Error("the member that was to run through was started again")

@@ -136,6 +136,13 @@ func publish(members []*daemontest.Daemon) []*atomic.Pointer[string] {
 	return urls
 }
 
+// restart starts a member again, at another port, and publishes that.
+func restart(d *daemontest.Daemon, at *atomic.Pointer[string]) {
+	d.Start()
+	url := d.URL
+	at.Store(&url)
+}
+
 // TestADeadMembersTasksAreTakenOver kills one of three members under load, and brings it back.
 func TestADeadMembersTasksAreTakenOver(t *testing.T) {
 	sink := daemontest.NewSink(t)
