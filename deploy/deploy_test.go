@@ -212,7 +212,7 @@ func TestUnit(t *testing.T) {
 func TestBalancer(t *testing.T) {
 	const file = "haproxy/haproxy.cfg"
 	text := string(read(t, file))
-	for _, want := range []string{"GET /readyz", "retry-on conn-failure empty-response 503", "option forwardfor"} {
+	for _, want := range []string{"GET /readyz", "retry-on conn-failure empty-response 503", "option forwardfor", "option http-buffer-request"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s lacks %q", file, want)
 		}
