@@ -50,7 +50,6 @@ func (d *daemon) reload(r Reload) {
 		d.fail(now, err)
 		return
 	}
-	m.Reloads.With("success").Inc()
 	m.LastReloadSuccessful.Set(1)
 	m.LastReloadSuccess.Set(float64(now.Unix()))
 	m.RestartNeeded.Set(float64(len(next.pinned)))
@@ -63,17 +62,18 @@ func (d *daemon) reload(r Reload) {
 	d.log.WithFields(logrus.Fields{
 		"sources": len(next.entries), "handlers": len(next.routing.built), "routes": len(next.config.Routes),
 	}).Info("configuration reloaded")
+	m.Reloads.With("success").Inc() // last: who sees it finds the rest
 }
 
 // fail says that the configuration before holds, and why.
 func (d *daemon) fail(now time.Time, err error) {
-	d.metrics.Config.Reloads.With("failure").Inc()
 	d.metrics.Config.LastReloadSuccessful.Set(0)
 	d.readiness.configured(map[string]any{
 		"last_reload": "failed", "at": now.UTC().Format(time.RFC3339), "problem": explain(err),
 		"restart_needed": append([]string{}, d.pinned...),
 	})
 	d.log.WithError(err).Error("the configuration was not reloaded; the one before holds")
+	d.metrics.Config.Reloads.With("failure").Inc() // last: who sees it finds the rest
 }
 
 // explain says for everybody's eyes why a configuration does not hold: nothing of the file.
