@@ -22,6 +22,9 @@ const (
 	streamRetry = 5
 	// heartbeat is the longest silence of a stream. It keeps proxies from closing it, and finds readers that have gone.
 	heartbeat = 15 * time.Second
+	// streamLife is how long a stream goes on. Its reader comes back and goes on where it was, unless it has logged out, or
+	// bears a token or certificate that is not known any more.
+	streamLife = 10 * time.Minute
 	// streamPatience is how long a reader may take to receive what is sent at one time.
 	streamPatience = 10 * time.Second
 	// streamBatch is how many changes are sent at one time.
@@ -92,14 +95,15 @@ type teller struct {
 	lost       bool // what came before is not kept any more
 }
 
-// tell writes until the reader has gone, was too slow, or the daemon stops.
+// tell writes until the reader has gone, was too slow or has read for long enough, or the daemon stops.
 func (t *teller) tell(w *bufio.Writer) {
+	ends := t.clock.Now().Add(streamLife)
 	_, _ = w.WriteString("retry: 2000\nid: " + t.reader.ID() + "\n: open\n\n") // Flush returns every error
 	if t.lost {
 		t.reset(w)
 	}
 	buffer := make([]stream.Numbered, 0, streamBatch)
-	for t.flush(w) {
+	for t.flush(w) && t.clock.Now().Before(ends) {
 		changes, more, lost := t.reader.Read(buffer)
 		switch {
 		case lost:

@@ -163,6 +163,29 @@ func (a *api) awaitTimer() {
 	}
 }
 
+// TestStreamsDoNotOutliveTheirReadersRights: one that goes on has to ask again, and is judged again.
+func TestStreamsDoNotOutliveTheirReadersRights(t *testing.T) {
+	a := newAPI(t)
+	r := a.follow("", "")
+	id := r.next()["id"]
+	for range 40 { // ten minutes
+		a.awaitTimer()
+		a.clock.Advance(15 * time.Second)
+		if got := r.next(); got[""] != "still here" {
+			t.Fatalf("got %v", got)
+		}
+	}
+	if got := r.next(); got != nil {
+		t.Fatalf("after ten minutes: %v", got)
+	}
+	a.feed.Publish(task("0190-a", "github", "queued"))
+	r = a.follow("", id)
+	r.next()
+	if got := r.next(); got["event"] != "task" {
+		t.Errorf("goes on with %v", got)
+	}
+}
+
 func TestStreamsEndWithTheDaemon(t *testing.T) {
 	a := newAPI(t)
 	r := a.follow("", "")
