@@ -25,6 +25,7 @@ man: build ## write the manual pages to bin/man
 
 test: test-needs ## install what the tests need, and run all of them with the race detector
 	go test -race -shuffle=on -timeout 20m ./...
+	go test -C bench/river -race -shuffle=on ./...
 
 # The package of PostgreSQL is told beforehand to start no server of its own.
 INSTALL = [ "$$(id -u)" = 0 ] && { [ -e /etc/postgresql-common/createcluster.conf ] || \
@@ -50,6 +51,7 @@ cluster-needs:
 
 check: check-generate check-format check-modules check-proto check-api check-lint ## everything that is not a test: drift, format, modules, proto, OpenAPI, lint
 	go vet ./...
+	go vet -C bench/river ./...
 
 check-generate: generate
 	@git diff --exit-code --stat -- messages || { echo 'generated code differs: run make generate and commit'; exit 1; }
@@ -60,6 +62,8 @@ check-format:
 check-modules:
 	go mod verify
 	go mod tidy -diff
+	go mod -C bench/river verify
+	go mod -C bench/river tidy -diff
 
 # The last commit that is on main already is what the protocol must not break; a clone without one has nothing to break.
 check-proto: $(BUF)
@@ -75,6 +79,7 @@ check-api:
 
 check-lint: $(GOLANGCI_LINT)
 	$(BIN)/golangci-lint run --allow-parallel-runners ./...
+	cd bench/river && $(BIN)/golangci-lint run --allow-parallel-runners ./...
 
 BENCH ?=
 bench: ## measure the daemon beside its ceilings; BENCH=-short for a smoke run

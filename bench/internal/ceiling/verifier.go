@@ -16,15 +16,30 @@ import (
 // maxBody is the largest body that a Verifier takes, in bytes.
 const maxBody = 1 << 20
 
+// Delivery is one that was proven, as a Verifier passes it on.
+type Delivery struct {
+	// ID and Event are what the sender's headers say.
+	ID, Event string
+	// Body is what was signed. It is lent until the call returns.
+	Body []byte
+}
+
 // Verifier answers 202 to every request whose X-Hub-Signature-256 proves its body, and 401 to every other. It stores
-// nothing.
+// nothing, unless it was given something to do so.
 type Verifier struct {
-	macs sync.Pool // of hash.Hash, keyed
+	macs sync.Pool            // of hash.Hash, keyed
+	keep func(Delivery) error // nil: nothing is kept
 }
 
 // NewVerifier returns one that knows the secret.
-func NewVerifier(secret string) *Verifier {
-	return &Verifier{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(secret)) }}}
+func NewVerifier(secret string) *Verifier { return NewReceiver(secret, nil) }
+
+// NewReceiver returns one that answers 202 only after keep has returned nil, and 503 after an error. Keep is called by several
+// goroutines.
+func NewReceiver(secret string, keep func(Delivery) error) *Verifier {
+	return &Verifier{
+		macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(secret)) }}, keep: keep,
+	}
 }
 
 // Serve answers the connections of a listener until it is closed.
@@ -38,6 +53,15 @@ func (v *Verifier) handle(ctx *fasthttp.RequestCtx) {
 	if !v.proven(ctx.Request.Header.Peek("X-Hub-Signature-256"), ctx.PostBody()) {
 		ctx.SetStatusCode(fasthttp.StatusUnauthorized)
 		return
+	}
+	if v.keep != nil {
+		header := &ctx.Request.Header
+		d := Delivery{ID: string(header.Peek("X-GitHub-Delivery")), Event: string(header.Peek("X-GitHub-Event")), Body: ctx.PostBody()}
+		if err := v.keep(d); err != nil {
+			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+			ctx.SetBodyString(err.Error())
+			return
+		}
 	}
 	ctx.SetStatusCode(fasthttp.StatusAccepted)
 	ctx.SetBodyString(`{"status":"verified"}`)
