@@ -31,9 +31,10 @@ func hashDelivery(source, deliveryID string) deliveryHash {
 
 // newAccept prepares a delivery for the registry: hashing and packing take time, and the caller has more than it has.
 func newAccept(d *messages.Delivery) *accept {
+	record := acceptedRecord(d)
 	return &accept{
 		AcceptDelivery: &messages.AcceptDelivery{Delivery: d},
-		record:         acceptedRecord(d), hash: hashDelivery(d.GetSource(), d.GetDeliveryId()),
+		record:         record, size: proto.Size(record), hash: hashDelivery(d.GetSource(), d.GetDeliveryId()),
 	}
 }
 

@@ -18,6 +18,7 @@ type (
 	accept struct {
 		*messages.AcceptDelivery
 		record *journalv1.TaskAccepted // without what the registry decides: ID, bound on attempts, parts
+		size   int                     // of the record, in bytes
 		hash   deliveryHash
 	}
 
@@ -25,6 +26,7 @@ type (
 	store struct {
 		kind   journalv1.RecordType
 		record proto.Message // nil for an answer alone, where the registry is a cluster member's
+		size   int           // about how large the record is, in bytes; zero where nobody has looked yet
 		// shard and generation are whose log it belongs to, in a cluster.
 		shard      int
 		generation int64

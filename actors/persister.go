@@ -84,7 +84,11 @@ func (p *persister) Receive(ctx actor.Context) {
 
 func (p *persister) gather(ctx actor.Context, m *store) {
 	p.gathered = append(p.gathered, m)
-	p.gatheredBytes += proto.Size(m.record)
+	size := m.size
+	if size == 0 {
+		size = proto.Size(m.record)
+	}
+	p.gatheredBytes += size
 	switch {
 	case p.gatheredBytes >= maxGroupBytes:
 		p.flush(ctx)

@@ -32,7 +32,7 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 	}
 	id, record := r.newID(), m.record
 	r.fill(record, m.GetDelivery(), id, r.newID)
-	if max(proto.Size(record), len(m.GetDelivery().GetBody())) > journal.MaxRecordBytes {
+	if m.isTooLarge() {
 		ctx.Respond(tooLarge)
 		return
 	}
@@ -40,11 +40,18 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 	r.syncing[s] = nil
 	r.warm.put(id, m.GetDelivery())
 	ctx.Send(r.persister, &store{
-		kind: journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED, record: record,
+		kind: journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED, record: record, size: m.size,
 		fresh: true, item: item{slot: s, turn: r.tasks.get(s).turn},
 		answer:  &messages.DeliveryAccepted{WebhookId: id.String(), Status: messages.Status_STATUS_QUEUED},
 		replyTo: ctx.Sender(),
 	})
+}
+
+// isTooLarge says whether no journal takes the record, or reads the body back. What the registry adds to a record is counted
+// where it could matter.
+func (m *accept) isTooLarge() bool {
+	return len(m.GetDelivery().GetBody()) > journal.MaxRecordBytes ||
+		m.size > journal.MaxRecordBytes/2 && proto.Size(m.record) > journal.MaxRecordBytes
 }
 
 // tooLarge is the answer to a delivery that no journal takes.
