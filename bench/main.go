@@ -34,8 +34,12 @@ import (
 	"github.com/hooktroupe/hooktroupe/bench/internal/target"
 )
 
-// verify is the argument that makes this program the ceiling which only verifies, on the address that follows.
-const verify = "verify"
+// The arguments that make this program a ceiling on the address that follows: the one which only verifies, and the one which
+// verifies and commits, to a log at the path that follows then.
+const (
+	verify = "verify"
+	commit = "commit"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,8 +52,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) == 2 && args[0] == verify {
-		return serve(ctx, args[1]) //nolint:gosec // there are two
+	switch {
+	case len(args) == 2 && args[0] == verify:
+		return serve(ctx, args[1], ceiling.NewVerifier(target.Secret)) //nolint:gosec // there are two
+	case len(args) == 3 && args[0] == commit:
+		return commits(ctx, args[1], args[2]) //nolint:gosec // there are three
 	}
 	var o options
 	if err := o.parse(args, stderr); err != nil {
@@ -119,7 +126,7 @@ func (o *options) measure(ctx context.Context, progress io.Writer) (*report.Repo
 		return nil, err
 	}
 	b := scenario.Bench{
-		Program: program, Verifier: []string{self, verify}, Folder: folder, Sink: sink, Short: o.short,
+		Program: program, Verifier: []string{self, verify}, Committer: []string{self, commit}, Folder: folder, Sink: sink, Short: o.short,
 		Report: &report.Report{Machine: machine, Short: o.short}, Progress: progress,
 	}
 	if err := errors.Join(b.Run(ctx, o.only), sink.Close()); err != nil {
@@ -153,13 +160,24 @@ func save(r *report.Report, path string) error {
 	return errors.Join(r.WriteJSON(file), file.Close())
 }
 
-// serve is the ceiling which only verifies, until ctx ends.
-func serve(ctx context.Context, address string) error {
+// commits is the ceiling which verifies and commits, until ctx ends.
+func commits(ctx context.Context, address, path string) error {
+	log, err := ceiling.OpenLog(path, scenario.LogBytes)
+	if err != nil {
+		return err
+	}
+	err = serve(ctx, address, ceiling.NewReceiver(target.Secret, func(d ceiling.Delivery) error { return log.Commit(d.Body) }))
+	_, closed := log.Close()
+	return errors.Join(err, closed)
+}
+
+// serve is a ceiling until ctx ends.
+func serve(ctx context.Context, address string, v *ceiling.Verifier) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() }) // Serve returns
 	defer stop()
-	return ceiling.NewVerifier(target.Secret).Serve(listener)
+	return v.Serve(listener)
 }

@@ -54,15 +54,30 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// The ceiling that a run executes itself as, on a real port: it ends without an error when it is told to.
-func TestServeVerifiesUntilItIsStopped(t *testing.T) {
+// The ceilings that a run executes itself as, on a real port: they end without an error when they are told to, and what the one
+// that commits has accepted is in its log.
+func TestCeilingsServeUntilTheyAreStopped(t *testing.T) {
+	t.Run("verify", func(t *testing.T) { serves(t, verify) })
+	t.Run("commit", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		serves(t, commit, path)
+		log, err := os.ReadFile(path)
+		if err != nil || bytes.Count(log, load.Body(1024)) != 50 {
+			t.Errorf("%d deliveries are in the log, %v", bytes.Count(log, load.Body(1024)), err)
+		}
+	})
+}
+
+// serves runs a ceiling, sends it 50 deliveries and one that is forged, and stops it.
+func serves(t *testing.T, command string, rest ...string) {
+	t.Helper()
 	address, err := target.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1) // the one end of run
-	go func() { served <- run(ctx, []string{verify, address}, io.Discard, io.Discard) }()
+	go func() { served <- run(ctx, slices.Concat([]string{command, address}, rest), io.Discard, io.Discard) }()
 	plan := load.Plan{
 		Address: address, Connections: 2, Count: 50,
 		Requests: []load.Request{load.NewRequest(target.Secret, target.Completing, load.Body(1024))},

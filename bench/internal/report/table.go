@@ -48,12 +48,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return err
 }
 
-// WriteMarkdown writes what may be told without naming the machine, as a table: the ratios, and whatever has an aim.
+// WriteMarkdown writes what may be told without naming the machine, as a table: the ratios, whatever has an aim, and what stands
+// beside aims.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	var b bytes.Buffer
 	b.WriteString("| scenario | what | value | aim | |\n|---|---|---|---|---|\n")
 	for _, l := range r.Lines {
-		if l.Aim != nil || l.Unit == Ratio {
+		if l.Aim != nil || l.Unit == Ratio || strings.HasPrefix(l.Scenario, "aims of ") {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", l.Scenario, l.Name, quantity(l.Value, l.Unit), l.aim(), l.verdict())
 		}
 	}

@@ -4,7 +4,10 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/bench/internal/load"
@@ -20,6 +23,8 @@ type point struct{ size, connections int }
 type round struct {
 	hmacRate, hmacCPU    float64
 	logRate, sync        float64 // sync is the median fdatasync of the bare log
+	bothRate, bothCPU    float64
+	both50               float64
 	accepted, processed  float64
 	cpu                  float64
 	latency50, latency99 float64
@@ -30,9 +35,9 @@ type round struct {
 // acceptance is a run of the scenario.
 type acceptance struct {
 	*Bench
-	verifier *target.Process
-	each     time.Duration // of each measurement
-	rounds   map[point][]round
+	verifier, committer *target.Process
+	each                time.Duration // of each measurement
+	rounds              map[point][]round
 }
 
 var (
@@ -40,44 +45,60 @@ var (
 	connections = [...]int{1, usual, 256}
 )
 
-// accept tells how fast deliveries are accepted and worked beside the two ceilings: a server that only verifies, and a
-// log that only commits. Each round visits every point, and each point all three in turn, so that a slow minute of the
-// machine is theirs in common.
+// accept tells how fast deliveries are accepted and worked beside the ceilings: a server that only verifies, a log that
+// only commits, and a server that does both. Each round visits every point, and each point all of them in turn, so that a
+// slow minute of the machine is theirs in common.
 func accept(ctx context.Context, b *Bench) error {
+	return b.inFolder(func(folder string) error {
+		verifier, err := startCeiling(ctx, b.Verifier)
+		if err != nil {
+			return err
+		}
+		committer, err := startCeiling(ctx, b.Committer, filepath.Join(folder, "log"))
+		if err != nil {
+			return errors.Join(err, verifier.Kill())
+		}
+		a := &acceptance{
+			Bench: b, verifier: verifier, committer: committer, each: b.lasting(3*time.Second, 500*time.Millisecond),
+			rounds: make(map[point][]round),
+		}
+		if err := a.visitAll(ctx); err != nil {
+			return errors.Join(err, verifier.Kill(), committer.Kill())
+		}
+		a.tell()
+		return errors.Join(verifier.Stop(), committer.Stop())
+	})
+}
+
+// startCeiling runs a ceiling's command on a free address, which comes behind it, before the rest.
+func startCeiling(ctx context.Context, command []string, rest ...string) (*target.Process, error) {
 	address, err := target.FreeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	command := append(b.Verifier[1:len(b.Verifier):len(b.Verifier)], address)
-	verifier, err := target.Start(ctx, address, b.Verifier[0], command...)
-	if err != nil {
-		return err
-	}
-	a := &acceptance{
-		Bench: b, verifier: verifier, each: b.lasting(3*time.Second, 500*time.Millisecond), rounds: make(map[point][]round),
-	}
+	return target.Start(ctx, address, command[0], slices.Concat(command[1:], []string{address}, rest)...)
+}
+
+// visitAll measures all rounds, each size with a daemon that is new.
+func (a *acceptance) visitAll(ctx context.Context) error {
 	rounds := 3
-	if b.Short {
+	if a.Short {
 		rounds = 1
 	}
 	for range rounds {
 		for _, size := range sizes {
-			if err := b.withDaemon(ctx, target.DefaultSettings(), func(d *target.Daemon, _ string) error {
+			err := a.withDaemon(ctx, target.DefaultSettings(), func(d *target.Daemon, _ string) error {
 				return a.visit(ctx, d, size)
-			}); err != nil {
-				_ = verifier.Kill() // the error that counts is the first
+			})
+			if err != nil {
 				return err
 			}
 		}
 	}
-	if err := verifier.Stop(); err != nil {
-		return err
-	}
-	a.tell()
 	return nil
 }
 
-// visit measures one round of the points of one size, with a daemon that is new.
+// visit measures one round of the points of one size.
 func (a *acceptance) visit(ctx context.Context, d *target.Daemon, size int) error {
 	for _, n := range connections {
 		var r round
@@ -85,6 +106,7 @@ func (a *acceptance) visit(ctx context.Context, d *target.Daemon, size int) erro
 		for _, measure := range []func() error{
 			func() error { return a.verifies(ctx, p, &r) },
 			func() error { return a.commits(ctx, p, &r) },
+			func() error { return a.doesBoth(ctx, p, &r) },
 			func() error { return a.accepts(ctx, d, p, &r) },
 			func() error { return a.keepsUp(ctx, d, p, &r) },
 		} {

@@ -35,9 +35,10 @@ const (
 // Bench is what the scenarios run with.
 type Bench struct {
 	// Program is the daemon, as target.Build made it; Verifier the command that serves a ceiling.Verifier on the address
-	// that follows as its last argument.
-	Program  string
-	Verifier []string
+	// that follows as its last argument; Committer the command that serves one which commits each delivery to a bare log,
+	// on an address and at a path that follow.
+	Program             string
+	Verifier, Committer []string
 	// Folder is where data goes. It must exist; each scenario leaves it as it was.
 	Folder string
 	// Sink is where the daemons forward what is to wait.

@@ -32,11 +32,14 @@ func (a *acceptance) tellPoint(p point) {
 		{"processed", report.PerSecond, func(r round) float64 { return r.processed }},
 		{"ceiling hmac", report.PerSecond, func(r round) float64 { return r.hmacRate }},
 		{"ceiling log", report.PerSecond, func(r round) float64 { return r.logRate }},
+		{"ceiling both", report.PerSecond, func(r round) float64 { return r.bothRate }},
 		{"p50", report.Milliseconds, func(r round) float64 { return r.latency50 }},
+		{"p50, both", report.Milliseconds, func(r round) float64 { return r.both50 }},
 		{"p99", report.Milliseconds, func(r round) float64 { return r.latency99 }},
 		{"fdatasync p50", report.Milliseconds, func(r round) float64 { return r.sync }},
 		{"processor per 10,000", report.Seconds, func(r round) float64 { return r.cpu }},
 		{"processor per 10,000, hmac", report.Seconds, func(r round) float64 { return r.hmacCPU }},
+		{"processor per 10,000, both", report.Seconds, func(r round) float64 { return r.bothCPU }},
 		{"resident memory", report.Megabytes, func(r round) float64 { return r.resident }},
 		{"accepted against the lower ceiling", report.Ratio, share},
 		{"processor against hmac", report.Ratio, burden},
@@ -56,6 +59,10 @@ func (a *acceptance) judge() {
 	at := point{judged, usual}
 	a.Report.Judge("aims of accept", at.name("accepted against the lower ceiling"), a.median(at, share), report.Ratio,
 		report.Aim{Bound: report.AtLeast, Value: 0.65})
+	a.Report.Tell("aims of accept", at.name("accepted against both in one server"),
+		a.median(at, func(r round) float64 { return r.accepted / r.bothRate }), report.Ratio)
+	a.Report.Tell("aims of accept", at.name("both in one server against the lower ceiling"),
+		a.median(at, func(r round) float64 { return r.bothRate / min(r.hmacRate, r.logRate) }), report.Ratio)
 	a.Report.Judge("aims of accept", at.name("processor against hmac"), a.median(at, burden), report.Ratio,
 		report.Aim{Bound: report.AtMost, Value: 2.5})
 	accepted := func(r round) float64 { return r.accepted }
@@ -67,6 +74,8 @@ func (a *acceptance) judge() {
 		a.Report.Judge("aims of accept", alone.name("p50 beyond one fdatasync"),
 			a.median(alone, func(r round) float64 { return r.latency50 - r.sync }), report.Milliseconds,
 			report.Aim{Bound: report.AtMost, Value: 0.2})
+		a.Report.Tell("aims of accept", alone.name("p50 of both in one server beyond one fdatasync"),
+			a.median(alone, func(r round) float64 { return r.both50 - r.sync }), report.Milliseconds)
 	}
 }
 
