@@ -30,6 +30,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/http/status"
 	"github.com/hooktroupe/hooktroupe/http/stream"
 	"github.com/hooktroupe/hooktroupe/internal/clock"
+	"github.com/hooktroupe/hooktroupe/internal/heap"
 	"github.com/hooktroupe/hooktroupe/internal/logfield"
 	"github.com/hooktroupe/hooktroupe/internal/logging"
 	"github.com/hooktroupe/hooktroupe/internal/tracing"
@@ -142,6 +143,8 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.journal.Store(&opened.journal)
+	grown := heap.Expect(opened.journal.Stats().Bytes / journaledPerRemembered)
+	defer grown()
 	state, err := d.recover(opened)
 	if err != nil {
 		return err
@@ -166,6 +169,10 @@ func (d *daemon) start(ctx context.Context) error {
 	debug.FreeOSMemory() // recovery leaves behind as much as it keeps
 	return nil
 }
+
+// journaledPerRemembered is how many bytes of the journal, at least, make one of the recovered state: a task takes a fifth of a
+// kilobyte, and seldom less than one there.
+const journaledPerRemembered = 4
 
 // tellReady says that deliveries may come.
 func (d *daemon) tellReady(info Info) {
