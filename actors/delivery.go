@@ -19,8 +19,8 @@ type deliveryHash [16]byte
 func (h deliveryHash) isZero() bool { return h == deliveryHash{} }
 
 // hashDelivery returns zero for a delivery without an ID, of which nobody can say whether it is a duplicate.
-func hashDelivery(source, deliveryID string) deliveryHash {
-	if deliveryID == "" {
+func hashDelivery[T string | []byte](source string, deliveryID T) deliveryHash {
+	if len(deliveryID) == 0 {
 		return deliveryHash{}
 	}
 	var buffer [512]byte

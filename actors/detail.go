@@ -15,6 +15,11 @@ type detail struct {
 	burst  int64 // when the burst began that it is the last of
 }
 
+// isEmpty says whether it says nothing; nil does not.
+func (d *detail) isEmpty() bool {
+	return d == nil || d.err == "" && len(d.result) == 0 && len(d.log) == 0 && d.order == 0 && d.burst == 0
+}
+
 // attempt is one line of the attempt log.
 type attempt struct {
 	number             uint32
@@ -99,7 +104,7 @@ func (s *saying) at(place int) string {
 
 // pack makes a detail short. Nil, and one that says nothing, become the zero packedDetail.
 func (known *sayings) pack(d *detail) packedDetail {
-	if d == nil || d.err == "" && len(d.result) == 0 && len(d.log) == 0 && d.order == 0 && d.burst == 0 {
+	if d.isEmpty() {
 		return packedDetail{}
 	}
 	var said *saying

@@ -2,105 +2,162 @@ package actors
 
 import (
 	"fmt"
-	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
+	"github.com/hooktroupe/hooktroupe/task"
 )
 
-// acceptedHead decodes TaskAccepted records for recovery: everything but headers and body, which it passes over, by hand
-// and without allocating for texts that came before, for there may be a million. Its strings are valid UTF-8, for whoever
-// wrote the record encoded them as protobuf strings.
-type acceptedHead struct {
-	journalv1.TaskAccepted
+// acceptance is what the table takes in of a delivery: all of a TaskAccepted but headers and body.
+type acceptance struct {
+	id          task.ID
+	delivery    deliveryHash
+	origin      origin
+	place       place
+	at          int64
+	maxAttempts uint16
+	parts       []acceptedPart // where it was split; nil where it is one task
+}
+
+// acceptedPart is one of the tasks that a delivery was split into.
+type acceptedPart struct {
+	id          task.ID
+	place       place
+	maxAttempts uint16
+}
+
+// newAcceptance takes it from a record whose delivery was hashed.
+func newAcceptance(m *journalv1.TaskAccepted, delivery deliveryHash) (acceptance, error) {
+	a := acceptance{
+		delivery: delivery, origin: origin{m.GetSource(), m.GetEventType()}, place: place{m.GetRoute(), m.GetKey()},
+		at: m.GetAt(), maxAttempts: uint16(m.GetMaxAttempts()),
+	}
+	for _, p := range m.GetParts() {
+		if err := a.addPart(p); err != nil {
+			return a, err
+		}
+	}
+	var err error
+	a.id, err = parseID(m.GetTaskId())
+	return a, err
+}
+
+func (a *acceptance) addPart(p *journalv1.Part) error {
+	id, err := parseID(p.GetTaskId())
+	a.parts = append(a.parts, acceptedPart{id, place{p.GetRoute(), p.GetKey()}, uint16(p.GetMaxAttempts())})
+	return err
+}
+
+// parseID is for an ID as records have it.
+func parseID(b []byte) (task.ID, error) {
+	if len(b) != len(task.ID{}) {
+		return task.ID{}, fmt.Errorf("task ID of %d bytes", len(b))
+	}
+	return task.ID(b), nil
+}
+
+// acceptedDecoder decodes TaskAccepted records for recovery, by hand and without allocating for texts that came before, for
+// there may be a million. It passes over headers and body. Its strings are valid UTF-8, for whoever wrote the record encoded
+// them as protobuf strings.
+type acceptedDecoder struct {
 	texts map[string]string // what was seen before, of what repeats
+	last  acceptance        // whose texts are likely to come again
+
+	// What there was in the record that is being read.
+	id, deliveryID []byte
 }
 
 // maxHeads bounds the texts that are remembered.
 const maxHeads = 100_000
 
-// decode reads a record. The message is valid until the next call.
-func (h *acceptedHead) decode(data []byte) error {
-	m := &h.TaskAccepted
-	m.TaskId, m.Source, m.EventType, m.DeliveryId, m.Key = m.TaskId[:0], "", "", "", ""
-	m.At, m.MaxAttempts, m.Route, m.Parts = 0, 0, "", nil
+// decode reads a record.
+func (d *acceptedDecoder) decode(data []byte, a *acceptance) error {
+	*a = acceptance{}
+	d.id, d.deliveryID = nil, nil
 	for len(data) > 0 {
 		number, kind, n := protowire.ConsumeTag(data)
 		if n < 0 {
 			return protowire.ParseError(n)
 		}
 		data = data[n:]
-		n = h.field(number, kind, data)
+		n, err := d.field(number, kind, data, a)
 		if n < 0 {
-			return fmt.Errorf("field %d: %w", number, protowire.ParseError(n))
+			err = protowire.ParseError(n)
+		}
+		if err != nil {
+			return fmt.Errorf("field %d: %w", number, err)
 		}
 		data = data[n:]
+	}
+	var err error
+	a.id, err = parseID(d.id)
+	a.delivery = hashDelivery(a.origin.source, d.deliveryID)
+	d.last.origin, d.last.place = a.origin, a.place
+	return err
+}
+
+// field reads one field and returns its length, or a negative error code of protowire. One of another wire type than the
+// message says is unknown, and passed over.
+func (d *acceptedDecoder) field(number protowire.Number, kind protowire.Type, data []byte, a *acceptance) (int, error) {
+	switch kind {
+	case protowire.BytesType:
+		value, n := protowire.ConsumeBytes(data)
+		if n < 0 {
+			return n, nil
+		}
+		return n, d.bytes(number, value, a)
+	case protowire.VarintType:
+		value, n := protowire.ConsumeVarint(data)
+		switch number {
+		case 6:
+			a.at = int64(value)
+		case 7:
+			a.maxAttempts = uint16(uint32(value))
+		}
+		return n, nil
+	default:
+		return protowire.ConsumeFieldValue(number, kind, data), nil
+	}
+}
+
+func (d *acceptedDecoder) bytes(number protowire.Number, value []byte, a *acceptance) error {
+	switch number {
+	case 1:
+		d.id = value
+	case 2:
+		a.origin.source = d.text(value, d.last.origin.source)
+	case 3:
+		a.origin.eventType = d.text(value, d.last.origin.eventType)
+	case 4:
+		d.deliveryID = value
+	case 5:
+		a.place.key = d.text(value, d.last.place.key)
+	case 10:
+		a.place.route = d.text(value, d.last.place.route)
+	case 11:
+		var p journalv1.Part
+		if err := proto.Unmarshal(value, &p); err != nil {
+			return err
+		}
+		return a.addPart(&p)
 	}
 	return nil
 }
 
-// field reads one field and returns its length, or a negative error code of protowire.
-func (h *acceptedHead) field(number protowire.Number, kind protowire.Type, data []byte) int {
-	m := &h.TaskAccepted
-	switch {
-	case kind == protowire.BytesType && slices.Contains(headBytes[:], number):
-		value, n := protowire.ConsumeBytes(data)
-		if n < 0 {
-			return n
-		}
-		return h.bytes(number, value, n)
-	case kind == protowire.VarintType && (number == 6 || number == 7):
-		value, n := protowire.ConsumeVarint(data)
-		if number == 6 {
-			m.At = int64(value)
-		} else {
-			m.MaxAttempts = uint32(value)
-		}
-		return n
-	default:
-		return protowire.ConsumeFieldValue(number, kind, data)
+// text returns a string for bytes, the same one for the same bytes: the last one, or another that came before.
+func (d *acceptedDecoder) text(value []byte, last string) string {
+	if string(value) == last {
+		return last
 	}
-}
-
-// headBytes are the numbers of the fields of bytes, text and messages that recovery needs.
-var headBytes = [...]protowire.Number{1, 2, 3, 4, 5, 10, 11}
-
-func (h *acceptedHead) bytes(number protowire.Number, value []byte, n int) int {
-	m := &h.TaskAccepted
-	switch number {
-	case 1:
-		m.TaskId = append(m.TaskId, value...)
-	case 2:
-		m.Source = h.text(value)
-	case 3:
-		m.EventType = h.text(value)
-	case 4:
-		m.DeliveryId = string(value) // never comes again
-	case 5:
-		m.Key = h.text(value)
-	case 10:
-		m.Route = h.text(value)
-	case 11:
-		p := &journalv1.Part{}
-		if proto.Unmarshal(value, p) != nil {
-			return -1
-		}
-		m.Parts = append(m.Parts, p)
-	}
-	return n
-}
-
-// text returns a string for bytes, the same one for the same bytes.
-func (h *acceptedHead) text(value []byte) string {
-	if known, ok := h.texts[string(value)]; ok {
+	if known, ok := d.texts[string(value)]; ok {
 		return known
 	}
-	if h.texts == nil || len(h.texts) >= maxHeads {
-		h.texts = make(map[string]string)
+	if d.texts == nil || len(d.texts) >= maxHeads {
+		d.texts = make(map[string]string)
 	}
 	text := string(value)
-	h.texts[text] = text
+	d.texts[text] = text
 	return text
 }

@@ -58,12 +58,58 @@ func (x *index) find(hash uint64, equal func(slot) bool) (slot, bool) {
 // add puts in a slot that is not there. At most three quarters of the cells are in use.
 func (x *index) add(hash uint64, at slot) {
 	s := &x.shards[hash>>56]
-	if 4*(s.used+1) > 3*len(s.cells) {
-		s.rebuild()
-	}
+	s.makeRoom(1)
 	s.put(newCell(hash, at))
-	s.live++
-	s.used++
+}
+
+// hashed is a slot with the hash of what it holds.
+type hashed struct {
+	hash uint64
+	slot slot
+}
+
+// addAll puts in many slots, shard by shard, so that a shard's cells are in a cache while they are filled. It says whether
+// none of them is equal to another that was or is put in; equal is nil where that is not of interest.
+func (x *index) addAll(slots []hashed, equal func(a, b slot) bool) (distinct bool) {
+	var ends [len(x.shards)]int // of each shard's cells
+	for _, h := range slots {
+		ends[h.hash>>56]++
+	}
+	sum := 0
+	for i, n := range ends {
+		ends[i] = sum
+		sum += n
+	}
+	cells := make([]cell, len(slots))
+	for _, h := range slots {
+		end := &ends[h.hash>>56]
+		cells[*end] = newCell(h.hash, h.slot)
+		*end++
+	}
+	distinct, sum = true, 0
+	for i, end := range ends {
+		s := &x.shards[i]
+		s.makeRoom(end - sum)
+		for _, c := range cells[sum:end] {
+			if equal != nil && s.has(c, equal) {
+				distinct = false
+			}
+			s.put(c)
+		}
+		sum = end
+	}
+	return distinct
+}
+
+// has says whether there is a slot equal to that of a cell.
+func (s *shard) has(c cell, equal func(a, b slot) bool) bool {
+	mask := uint32(len(s.cells) - 1)
+	for i := c.tag() & mask; s.cells[i] != emptyCell; i = (i + 1) & mask {
+		if other := s.cells[i]; other.holds() && other.tag() == c.tag() && equal(other.slot(), c.slot()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *shard) put(c cell) {
@@ -73,16 +119,22 @@ func (s *shard) put(c cell) {
 		i = (i + 1) & mask
 	}
 	s.cells[i] = c
+	s.live++
+	s.used++
 }
 
-// rebuild drops deleted cells and makes room for at least as many again.
-func (s *shard) rebuild() {
+// makeRoom sees to it that so many cells may be put in. Where there is too little room it drops deleted cells and makes room
+// for as many again.
+func (s *shard) makeRoom(cells int) {
+	if 4*(s.used+cells) <= 3*len(s.cells) {
+		return
+	}
 	size := 16
-	for size < 2*(s.live+1) {
+	for size < 2*(s.live+cells) {
 		size *= 2
 	}
 	old := s.cells
-	s.cells, s.used = make([]cell, size), s.live
+	s.cells, s.live, s.used = make([]cell, size), 0, 0
 	for _, c := range old {
 		if c.holds() {
 			s.put(c)

@@ -6,6 +6,7 @@ type interned[T comparable] struct {
 	all     []*shared[T] // by number; nil where free
 	numbers map[T]uint32
 	free    []uint32
+	last    uint32 // number acquired last: likely to be the next one too
 }
 
 // shared is one value. Only the registry looks at its count.
@@ -16,8 +17,13 @@ type shared[T comparable] struct {
 
 // acquire returns the number of a value, with one user more.
 func (n *interned[T]) acquire(value T) uint32 {
+	if int(n.last) < len(n.all) && n.all[n.last] != nil && n.all[n.last].value == value {
+		n.all[n.last].users++
+		return n.last
+	}
 	if number, known := n.numbers[value]; known {
 		n.all[number].users++
+		n.last = number
 		return number
 	}
 	if n.numbers == nil {
@@ -31,7 +37,7 @@ func (n *interned[T]) acquire(value T) uint32 {
 	} else {
 		n.all = append(n.all, cell)
 	}
-	n.numbers[value] = number
+	n.numbers[value], n.last = number, number
 	return number
 }
 

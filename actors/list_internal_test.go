@@ -18,9 +18,9 @@ func manyTasks(n int) *table {
 			e.Status = task.Failed
 		}
 		binary.BigEndian.PutUint64(e.ID[:], uint64(i+1))
-		e.origin = t.originOf("github", fmt.Sprintf("event-%d", i%20))
-		e.place = t.placeOf("reviews", fmt.Sprintf("key-%d", i%1000))
-		t.add(e)
+		e.origin = t.origins.acquire(origin{"github", fmt.Sprintf("event-%d", i%20)})
+		e.place = t.places.acquire(place{"reviews", fmt.Sprintf("key-%d", i%1000)})
+		t.add(&e)
 	}
 	return t
 }
@@ -73,8 +73,8 @@ func TestLongestLanes(t *testing.T) {
 		for range n {
 			e := entry{Task: task.Task{Status: status, CreatedAt: 1}, role: role}
 			binary.BigEndian.PutUint64(e.ID[:], uint64(tasks.size()+1))
-			e.origin, e.place = tasks.originOf("github", "push"), tasks.placeOf("reviews", key)
-			tasks.add(e)
+			e.origin, e.place = tasks.origins.acquire(origin{"github", "push"}), tasks.places.acquire(place{"reviews", key})
+			tasks.add(&e)
 		}
 	}
 	for i := range 50 {

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"github.com/hooktroupe/hooktroupe/journal"
-	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
@@ -20,23 +19,21 @@ func (t *table) link(parent slot, parts []slot) {
 
 // addAccepted takes in the task of a delivery, with its parts where it was split, and returns its slot. at is zero until
 // the record is on stable storage.
-func (t *table) addAccepted(m *journalv1.TaskAccepted, at journal.Position) slot {
+func (t *table) addAccepted(a *acceptance, at journal.Position) slot {
 	e := entry{
-		Task: task.New(task.ID(m.GetTaskId()), m.GetAt(), uint16(m.GetMaxAttempts())),
-		at:   at, delivery: hashDelivery(m.GetSource(), m.GetDeliveryId()),
-		origin: t.originOf(m.GetSource(), m.GetEventType()), place: t.placeOf(m.GetRoute(), m.GetKey()),
+		Task: task.New(a.id, a.at, a.maxAttempts), at: at, delivery: a.delivery,
+		origin: t.origins.acquire(a.origin), place: t.places.acquire(a.place),
 	}
-	if len(m.GetParts()) == 0 {
-		return t.add(e)
+	if len(a.parts) == 0 {
+		return t.add(&e)
 	}
 	e.role = split
-	parent := t.add(e)
+	parent := t.add(&e)
 	var parts []slot
-	for _, p := range m.GetParts() {
-		parts = append(parts, t.add(entry{
-			Task: task.New(task.ID(p.GetTaskId()), m.GetAt(), uint16(p.GetMaxAttempts())),
-			at:   at, role: part,
-			origin: t.originOf(m.GetSource(), m.GetEventType()), place: t.placeOf(p.GetRoute(), p.GetKey()),
+	for _, p := range a.parts {
+		parts = append(parts, t.add(&entry{
+			Task: task.New(p.id, a.at, p.maxAttempts), at: at, role: part,
+			origin: t.origins.acquire(a.origin), place: t.places.acquire(p.place),
 		}))
 	}
 	t.link(parent, parts)

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
@@ -61,20 +59,39 @@ func Recover(
 	for _, set := range opts {
 		set(&replay)
 	}
-	records := 0
-	err = j.Replay(covered, func(r journal.Record) error {
-		if records++; records%10_000 == 0 {
-			progress(records, r.Position)
-		}
-		if err := replay.apply(r); err != nil {
-			return fmt.Errorf("record at segment %d offset %d: %w", r.Position.Segment, r.Position.Offset, err)
-		}
-		return nil
-	})
-	if err != nil {
+	t.takeInBulk()
+	if err := replay.all(j, covered, progress); err != nil {
 		return nil, err
 	}
+	t.settle()
 	return &State{tasks: t, end: j.End(), bridged: replay.bridged}, nil
+}
+
+// all applies a journal's records from a position on, while another goroutine reads and decodes those that follow.
+func (p *replayer) all(j journal.Journal, from journal.Position, progress Progress) error {
+	records := 0
+	return workAhead(func(a *ahead[decoded]) error {
+		var d decoder
+		return j.Replay(from, func(r journal.Record) error {
+			if err := d.record(r, a.next()); err != nil {
+				return misplaced(r.Position, err)
+			}
+			return a.add()
+		})
+	}, func(d *decoded) error {
+		if records++; records%10_000 == 0 {
+			progress(records, d.at)
+		}
+		return misplaced(d.at, p.apply(d))
+	})
+}
+
+// misplaced adds to an error which record it is about.
+func misplaced(at journal.Position, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("record at segment %d offset %d: %w", at.Segment, at.Offset, err)
 }
 
 func loadSnapshot(snapshots journal.Snapshots, t *table, progress Progress) (journal.Position, error) {
@@ -98,44 +115,39 @@ type replayer struct {
 	// log of a cluster's shard, for several members give IDs there. Nil where the IDs' counts.
 	last *int64
 	// noted are the failed tasks that were sent again since, as other members noted.
-	noted     map[task.ID]struct{}
-	head      acceptedHead
-	started   journalv1.AttemptStarted
-	ended     journalv1.AttemptEnded
-	cancelled journalv1.TaskCancelled
-	requeued  journalv1.TaskRequeued
-	replaced  journalv1.TaskSuperseded
-	expired   journalv1.TaskExpired
-	moved     journalv1.TaskMoved
+	noted   map[task.ID]struct{}
+	decoder decoder
+	decoded decoded // by record, last
 }
 
-func (p *replayer) apply(r journal.Record) error {
-	switch kind := journalv1.RecordType(r.Type); kind {
-	case journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED:
-		return p.accepted(r)
-	case journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED:
-		return p.imported(r)
-	case journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN:
-		return p.forgotten(r)
-	case journalv1.RecordType_RECORD_TYPE_ATTEMPT_STARTED, journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED,
-		journalv1.RecordType_RECORD_TYPE_TASK_CANCELLED, journalv1.RecordType_RECORD_TYPE_TASK_REQUEUED,
-		journalv1.RecordType_RECORD_TYPE_TASK_SUPERSEDED, journalv1.RecordType_RECORD_TYPE_TASK_EXPIRED,
-		journalv1.RecordType_RECORD_TYPE_TASK_MOVED:
-		return p.changed(kind, r.Data)
-	case journalv1.RecordType_RECORD_TYPE_LANE_PAUSED:
-		return p.lanePaused(r.Data)
-	case journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED:
-		return p.redelivered(r.Data)
-	default:
-		return fmt.Errorf("unknown record type %d: written by a newer version?", r.Type)
-	}
-}
-
-func (p *replayer) changed(kind journalv1.RecordType, data []byte) error {
-	c, err := p.decodeChange(kind, data)
-	if err != nil {
+// record decodes a record and applies it.
+func (p *replayer) record(r journal.Record) error {
+	if err := p.decoder.record(r, &p.decoded); err != nil {
 		return err
 	}
+	return p.apply(&p.decoded)
+}
+
+func (p *replayer) apply(d *decoded) error {
+	switch d.kind {
+	case journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED:
+		_, err := p.add(&d.accepted, d.at)
+		return err
+	case journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED:
+		return p.imported(d)
+	case journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN:
+		p.forgotten(d.forgotten)
+	case journalv1.RecordType_RECORD_TYPE_LANE_PAUSED:
+		p.tasks.pause(d.lane, d.paused)
+	case journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED:
+		p.redelivered(d.change.id)
+	default:
+		return p.changed(&d.change)
+	}
+	return nil
+}
+
+func (p *replayer) changed(c *change) error {
 	s, known := p.tasks.find(c.id)
 	if !known || c.event.Revision <= p.tasks.get(s).Revision {
 		return nil
@@ -148,129 +160,23 @@ func (p *replayer) changed(kind journalv1.RecordType, data []byte) error {
 		delete(p.noted, p.tasks.get(e.parent).ID)
 	}
 	delete(p.noted, c.id)
-	if err := p.tasks.change(s, c); err != nil {
+	if err := p.tasks.change(s, *c); err != nil {
 		return fmt.Errorf("task %v: %w", c.id, err)
 	}
 	return nil
 }
 
-// decodeChange is the inverse of change.record.
-func (p *replayer) decodeChange(kind journalv1.RecordType, data []byte) (c change, err error) {
-	var id []byte
-	switch kind {
-	case journalv1.RecordType_RECORD_TYPE_ATTEMPT_STARTED:
-		m := &p.started
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.event = task.Event{Kind: task.AttemptStarted, Attempt: m.GetAttempt(), At: m.GetAt(), Revision: m.GetRevision()}
-	case journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED:
-		m := &p.ended
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.err, c.result = m.GetError(), m.GetResult()
-		c.event = task.Event{
-			Kind: task.AttemptEnded, Attempt: m.GetAttempt(), At: m.GetAt(), Revision: m.GetRevision(),
-			Outcome: task.Outcome(m.GetOutcome()), Next: task.Status(m.GetNext()), DueAt: m.GetDueAt(),
-		}
-	case journalv1.RecordType_RECORD_TYPE_TASK_CANCELLED:
-		m := &p.cancelled
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.err = m.GetReason()
-		c.event = task.Event{Kind: task.TaskCancelled, At: m.GetAt(), Revision: m.GetRevision()}
-	case journalv1.RecordType_RECORD_TYPE_TASK_REQUEUED:
-		m := &p.requeued
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.event = task.Event{Kind: task.TaskRequeued, At: m.GetAt(), Revision: m.GetRevision()}
-	default:
-		id, err = p.decodeLaneChange(kind, data, &c)
-	}
-	if err == nil && len(id) != len(c.id) {
-		err = fmt.Errorf("task ID of %d bytes", len(id))
-	}
-	if err == nil {
-		c.id = task.ID(id)
-	}
-	return c, err
-}
-
-// decodeLaneChange decodes what came of the others of a task's lane, of its deadline, or of an operator.
-func (p *replayer) decodeLaneChange(kind journalv1.RecordType, data []byte, c *change) (id []byte, err error) {
-	switch kind {
-	case journalv1.RecordType_RECORD_TYPE_TASK_SUPERSEDED:
-		m := &p.replaced
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.event = task.Event{Kind: task.TaskSuperseded, At: m.GetAt(), Revision: m.GetRevision()}
-		if err == nil && len(m.GetBy()) != len(c.by) {
-			return id, fmt.Errorf("task ID of %d bytes", len(m.GetBy()))
-		}
-		if err == nil {
-			c.by, c.burst = task.ID(m.GetBy()), m.GetBurstAt()
-		}
-	case journalv1.RecordType_RECORD_TYPE_TASK_EXPIRED:
-		m := &p.expired
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.err = m.GetError()
-		c.event = task.Event{Kind: task.TaskExpired, At: m.GetAt(), Revision: m.GetRevision()}
-	default:
-		m := &p.moved
-		err, id = proto.Unmarshal(data, m), m.GetTaskId()
-		c.order = m.GetOrder()
-		c.event = task.Event{Kind: task.TaskMoved, At: m.GetAt(), Revision: m.GetRevision()}
-	}
-	return id, err
-}
-
-func (p *replayer) lanePaused(data []byte) error {
-	var m journalv1.LanePaused
-	if err := proto.Unmarshal(data, &m); err != nil {
-		return err
-	}
-	p.tasks.pause(place{m.GetRoute(), m.GetKey()}, m.GetPaused())
-	return nil
-}
-
 // redelivered notes that a failed task was sent again. The note of another member changes nothing by itself.
-func (p *replayer) redelivered(data []byte) error {
-	id, err := redeliveredTask(data)
-	if err != nil {
-		return err
-	}
+func (p *replayer) redelivered(id task.ID) {
 	if s, known := p.tasks.find(id); known && p.tasks.get(s).Status == task.Failed && p.noted != nil {
 		p.noted[id] = struct{}{}
 	}
-	return nil
 }
 
-// redeliveredTask decodes a TaskRedelivered.
-func redeliveredTask(data []byte) (task.ID, error) {
-	var m journalv1.TaskRedelivered
-	if err := proto.Unmarshal(data, &m); err != nil {
-		return task.ID{}, err
-	}
-	if len(m.GetTaskId()) != len(task.ID{}) {
-		return task.ID{}, fmt.Errorf("task ID of %d bytes", len(m.GetTaskId()))
-	}
-	return task.ID(m.GetTaskId()), nil
-}
-
-func (p *replayer) accepted(r journal.Record) error {
-	if err := p.head.decode(r.Data); err != nil {
-		return err
-	}
-	_, err := p.add(&p.head.TaskAccepted, r.Position)
-	return err
-}
-
-func (p *replayer) imported(r journal.Record) error {
-	var m journalv1.TaskImported
-	if err := proto.Unmarshal(r.Data, &m); err != nil {
-		return err
-	}
-	status := task.Status(m.GetStatus())
-	if !status.Valid() || status == task.Processing || status == task.Retrying {
-		return fmt.Errorf("imported with status %d", m.GetStatus())
-	}
-	s, err := p.add(m.GetAccepted(), r.Position)
+func (p *replayer) imported(d *decoded) error {
+	s, err := p.add(&d.accepted, d.at)
 	if err == nil && p.tasks.get(s).Revision == 0 {
-		p.tasks.fillImported(s, &m)
+		p.tasks.fillImported(s, d.imported)
 	}
 	return err
 }
@@ -288,20 +194,13 @@ func (t *table) fillImported(s slot, m *journalv1.TaskImported) {
 }
 
 // add takes in an accepted delivery, unless a snapshot already brought it, and returns its slot.
-func (p *replayer) add(m *journalv1.TaskAccepted, at journal.Position) (slot, error) {
-	if len(m.GetTaskId()) != len(task.ID{}) {
-		return 0, fmt.Errorf("task ID of %d bytes", len(m.GetTaskId()))
-	}
-	id := task.ID(m.GetTaskId())
-	if s, known := p.tasks.find(id); known {
-		return s, nil
-	}
-	for _, q := range m.GetParts() {
-		if len(q.GetTaskId()) != len(task.ID{}) {
-			return 0, fmt.Errorf("task ID of %d bytes", len(q.GetTaskId()))
+func (p *replayer) add(a *acceptance, at journal.Position) (slot, error) {
+	if !p.tasks.isNew(a.id) {
+		if s, known := p.tasks.find(a.id); known {
+			return s, nil
 		}
 	}
-	s := p.tasks.addAccepted(m, at)
+	s := p.tasks.addAccepted(a, at)
 	if p.last != nil {
 		*p.last = p.tasks.standBehind(s, *p.last)
 	}
@@ -330,19 +229,14 @@ func (t *table) lastOrder() (last int64) {
 	return last
 }
 
-func (p *replayer) forgotten(r journal.Record) error {
-	var m journalv1.TasksForgotten
-	if err := proto.Unmarshal(r.Data, &m); err != nil {
-		return err
-	}
-	ids := m.GetTaskIds()
+// forgotten drops the tasks of so many IDs, one after the other.
+func (p *replayer) forgotten(ids []byte) {
 	for len(ids) >= len(task.ID{}) {
 		if s, known := p.tasks.find(task.ID(ids[:16])); known {
 			p.tasks.remove(s)
 		}
 		ids = ids[16:]
 	}
-	return nil
 }
 
 // waitingTasks returns the tasks that wait, in the order of their lanes, and those whose attempt the end of the process

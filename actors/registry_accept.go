@@ -36,7 +36,12 @@ func (r *registry) accept(ctx actor.Context, m *accept) {
 		ctx.Respond(tooLarge)
 		return
 	}
-	s := r.tasks.addAccepted(record, journal.Position{})
+	accepted, err := newAcceptance(record, m.hash)
+	if err != nil {
+		r.fail(err) // IDs are ours
+		return
+	}
+	s := r.tasks.addAccepted(&accepted, journal.Position{})
 	r.syncing[s] = nil
 	r.warm.put(id, m.GetDelivery())
 	ctx.Send(r.persister, &store{

@@ -216,8 +216,7 @@ func (r *registry) shardNews(ctx actor.Context, m *shardNews) {
 	replay := replayer{tasks: r.tasks, last: &s.last}
 	for _, record := range m.Records {
 		if err := r.adopt(ctx, &replay, record); err != nil {
-			r.fail(fmt.Errorf("shard %d: record at segment %d offset %d: %w",
-				m.Shard, record.Position.Segment, record.Position.Offset, err))
+			r.fail(fmt.Errorf("shard %d: %w", m.Shard, misplaced(record.Position, err)))
 			return
 		}
 		s.dirty = true
@@ -228,20 +227,20 @@ func (r *registry) shardNews(ctx actor.Context, m *shardNews) {
 
 func (r *registry) adopt(ctx actor.Context, replay *replayer, record journal.Record) error {
 	if journalv1.RecordType(record.Type) == journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED {
-		id, err := redeliveredTask(record.Data)
-		if err != nil {
+		var note change
+		if err := replay.decoder.change(journalv1.RecordType(record.Type), record.Data, &note); err != nil {
 			return err
 		}
-		if s, known := r.tasks.find(id); known {
+		if s, known := r.tasks.find(note.id); known {
 			r.runAgain(ctx, s)
 		}
 		return nil
 	}
 	known := r.tasks.size()
-	if err := replay.apply(record); err != nil || r.tasks.size() == known {
+	if err := replay.record(record); err != nil || r.tasks.size() == known {
 		return err
 	}
-	s, _ := r.tasks.find(task.ID(replay.head.GetTaskId()))
+	s, _ := r.tasks.find(replay.decoded.accepted.id)
 	r.publishChange(ctx, s)
 	r.begin(ctx, s, record.Position)
 	return nil

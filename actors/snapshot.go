@@ -2,14 +2,12 @@ package actors
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -22,7 +20,6 @@ import (
 	"github.com/hooktroupe/hooktroupe/messages"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
-	"github.com/hooktroupe/hooktroupe/task"
 )
 
 // Export writes all tasks, without bodies, to the operator's task file. It is called from one goroutine at a time.
@@ -172,132 +169,6 @@ func fillSnapshotTask(m *journalv1.SnapshotTask, r record) {
 			Number: a.number, StartedAt: a.startedAt, EndedAt: a.endedAt, Outcome: uint32(a.outcome), Error: a.err,
 		})
 	}
-}
-
-// snapshotReader rebuilds a table from a snapshot.
-type snapshotReader struct {
-	tasks   *table
-	origins []origin
-	places  []place
-	parts   []unlinkedPart
-}
-
-// unlinkedPart is a part whose delivery's task may come later.
-type unlinkedPart struct {
-	slot   slot
-	parent task.ID
-}
-
-// readSnapshot decodes what writeSnapshot wrote into a table.
-func readSnapshot(r io.Reader, t *table, progress func(tasks int)) error {
-	buffered := bufio.NewReaderSize(r, 1<<20)
-	reader := snapshotReader{tasks: t}
-	var m journalv1.SnapshotTask
-	for {
-		m.Reset()
-		err := protodelim.UnmarshalFrom(buffered, &m)
-		if errors.Is(err, io.EOF) {
-			return reader.link()
-		}
-		if err != nil {
-			return err
-		}
-		if err := reader.add(&m); err != nil {
-			return fmt.Errorf("snapshot: task %d does not make sense: %w", t.size()+1, errors.Join(err, journal.ErrCorrupt))
-		}
-		if t.size()%10_000 == 0 {
-			progress(t.size())
-		}
-	}
-}
-
-func (r *snapshotReader) add(m *journalv1.SnapshotTask) error {
-	if m.GetPausedLane() {
-		r.tasks.pause(place{m.GetRoute(), m.GetKey()}, true)
-		return nil
-	}
-	if int(m.GetOrigin()) == len(r.origins)+1 {
-		r.origins = append(r.origins, origin{m.GetSource(), m.GetEventType()})
-	}
-	if int(m.GetPlace()) == len(r.places)+1 {
-		r.places = append(r.places, place{m.GetRoute(), m.GetKey()})
-	}
-	e, err := snapshotEntry(m)
-	switch {
-	case err != nil:
-		return err
-	case m.GetOrigin() == 0 || int(m.GetOrigin()) > len(r.origins) || m.GetPlace() == 0 || int(m.GetPlace()) > len(r.places):
-		return errors.New("its origin or place was not named")
-	}
-	if _, known := r.tasks.find(e.ID); known {
-		return fmt.Errorf("task %v comes twice", e.ID)
-	}
-	e.origin = r.tasks.origins.acquire(r.origins[m.GetOrigin()-1])
-	e.place = r.tasks.places.acquire(r.places[m.GetPlace()-1])
-	s := r.tasks.add(e)
-	r.tasks.setDetail(s, snapshotDetail(m))
-	if e.role == part {
-		r.parts = append(r.parts, unlinkedPart{s, task.ID(m.GetParent())})
-	}
-	return nil
-}
-
-// link gives every part to its delivery's task.
-func (r *snapshotReader) link() error {
-	parts := make(map[slot][]slot)
-	for _, p := range r.parts {
-		parent, known := r.tasks.find(p.parent)
-		if !known || r.tasks.get(parent).role != split {
-			return fmt.Errorf("snapshot: a part of task %v, which is not there: %w", p.parent, journal.ErrCorrupt)
-		}
-		parts[parent] = append(parts[parent], p.slot)
-	}
-	for parent, slots := range parts {
-		slices.SortFunc(slots, func(a, b slot) int {
-			return bytes.Compare(r.tasks.get(a).ID[:], r.tasks.get(b).ID[:])
-		})
-		r.tasks.link(parent, slots)
-	}
-	return nil
-}
-
-func snapshotEntry(m *journalv1.SnapshotTask) (entry, error) {
-	e := entry{
-		Task: task.Task{
-			ID: task.ID(joined(m.GetTaskIdHigh(), m.GetTaskIdLow())), Status: task.Status(m.GetStatus()),
-			CreatedAt: int64(m.GetCreatedAt()), UpdatedAt: int64(m.GetUpdatedAt()), DueAt: int64(m.GetDueAt()),
-			Revision: m.GetRevision(), Attempts: m.GetAttempts(), Spent: uint16(m.GetSpent()),
-			MaxAttempts: uint16(m.GetMaxAttempts()), Interruptions: uint8(m.GetInterruptions()),
-			Crashes: uint8(m.GetCrashes()), Since: int64(m.GetSince()),
-		},
-		delivery: deliveryHash(joined(m.GetDeliveryHigh(), m.GetDeliveryLow())),
-		at:       journal.Position{Segment: m.GetSegment(), Offset: m.GetOffset(), Length: m.GetLength()},
-	}
-	switch {
-	case !e.Status.Valid():
-		return entry{}, fmt.Errorf("status %d", m.GetStatus())
-	case m.GetSplit():
-		e.role = split
-	case len(m.GetParent()) == len(e.ID):
-		e.role = part
-	case len(m.GetParent()) > 0:
-		return entry{}, fmt.Errorf("parent ID of %d bytes", len(m.GetParent()))
-	}
-	if e.Since == 0 {
-		e.Since = e.CreatedAt
-	}
-	return e, nil
-}
-
-func snapshotDetail(m *journalv1.SnapshotTask) *detail {
-	d := &detail{err: m.GetError(), result: m.GetResult(), order: m.GetOrder(), burst: m.GetBurstAt()}
-	for _, a := range m.GetAttemptLog() {
-		d.log = append(d.log, attempt{
-			number: a.GetNumber(), startedAt: a.GetStartedAt(), endedAt: a.GetEndedAt(),
-			outcome: task.Outcome(a.GetOutcome()), err: a.GetError(),
-		})
-	}
-	return d
 }
 
 func halves(b [16]byte) (high, low uint64) {

@@ -66,6 +66,10 @@ type table struct {
 	stamp      uint64
 	free       []slot
 	next       slot
+	indexed    slot // the slots from here to next are not in the indexes yet
+	inBulk     bool // that may be: see takeInBulk
+	repeated   bool // an ID was taken in twice meanwhile
+	newest     task.ID
 	used       int
 	seed       seed
 	byID       index
@@ -88,8 +92,65 @@ func newTable() *table {
 	}
 }
 
+// takeInBulk leaves what add takes in out of the indexes until there are so many, or somebody looks something up: together
+// they cost a fraction of what each would. It ends with settle.
+func (t *table) takeInBulk() { t.inBulk = true }
+
+// settle brings the indexes up to date, and keeps them so. It says whether no ID was taken in twice while nothing was removed.
+func (t *table) settle() bool {
+	t.index()
+	t.inBulk = false
+	return !t.repeated
+}
+
+// The most tasks that are indexed together, for their entries are to lie in a cache still, and how many are worth it.
+const (
+	mostInBulk  = 1 << 15
+	leastInBulk = 1 << 10
+)
+
+// index puts the newest slots into the indexes.
+func (t *table) index() {
+	if t.next-t.indexed < leastInBulk {
+		for ; t.indexed < t.next; t.indexed++ {
+			_, known := t.byID.find(t.seed.of(t.get(t.indexed).ID), func(s slot) bool { return t.get(s).ID == t.get(t.indexed).ID })
+			t.repeated = t.repeated || known
+			t.indexOne(t.indexed)
+		}
+		return
+	}
+	hashes := make([]hashed, 0, t.next-t.indexed)
+	for s := t.indexed; s < t.next; s++ {
+		hashes = append(hashes, hashed{t.seed.of(t.get(s).ID), s})
+	}
+	if !t.byID.addAll(hashes, func(a, b slot) bool { return t.get(a).ID == t.get(b).ID }) {
+		t.repeated = true
+	}
+	hashes = hashes[:0]
+	for s := t.indexed; s < t.next; s++ {
+		if e := t.get(s); !e.delivery.isZero() {
+			hashes = append(hashes, hashed{t.seed.of(e.delivery), s})
+		}
+	}
+	t.byDelivery.addAll(hashes, nil)
+	t.indexed = t.next
+}
+
+// indexOne puts a slot into the indexes.
+func (t *table) indexOne(s slot) {
+	e := t.get(s)
+	t.byID.add(t.seed.of(e.ID), s)
+	if !e.delivery.isZero() {
+		t.byDelivery.add(t.seed.of(e.delivery), s)
+	}
+}
+
+// isNew says that no task has this ID, because all are older. A false answer says nothing.
+func (t *table) isNew(id task.ID) bool { return bytes.Compare(id[:], t.newest[:]) > 0 }
+
 // find returns the slot of a task.
 func (t *table) find(id task.ID) (slot, bool) {
+	t.index()
 	return t.byID.find(t.seed.of(id), func(s slot) bool { return t.get(s).ID == id })
 }
 
@@ -98,6 +159,7 @@ func (t *table) findDelivery(h deliveryHash) (slot, bool) {
 	if h.isZero() {
 		return 0, false
 	}
+	t.index()
 	return t.byDelivery.find(t.seed.of(h), func(s slot) bool { return t.get(s).delivery == h })
 }
 
@@ -144,9 +206,10 @@ func (t *table) setDetail(s slot, d *detail) {
 }
 
 // add takes in a task whose ID is not in the table. Its origin and place were interned for it.
-func (t *table) add(e entry) slot {
-	s := t.next
+func (t *table) add(e *entry) slot {
+	s, later := t.next, t.inBulk
 	if n := len(t.free); n > 0 {
+		later = false
 		s, t.free = t.free[n-1], t.free[:n-1]
 	} else {
 		if int(t.next)%chunkSize == 0 {
@@ -156,17 +219,25 @@ func (t *table) add(e entry) slot {
 	}
 	target := t.edit(s)
 	turn := target.turn
-	*target = e
+	*target = *e
 	target.used, target.turn = true, turn+1
 	if c := t.chunks[s/chunkSize]; bytes.Compare(e.ID[:], c.newest[:]) > 0 {
 		c.newest = e.ID
+		if t.isNew(e.ID) {
+			t.newest = e.ID
+		}
 	}
-	t.byID.add(t.seed.of(e.ID), s)
-	if !e.delivery.isZero() {
-		t.byDelivery.add(t.seed.of(e.delivery), s)
+	switch {
+	case !later:
+		t.indexOne(s)
+		if !t.inBulk {
+			t.indexed = t.next
+		}
+	case t.next-t.indexed >= mostInBulk:
+		t.index()
 	}
 	t.used++
-	t.count(&e, e.Status, 1)
+	t.count(target, e.Status, 1)
 	return s
 }
 
@@ -189,6 +260,7 @@ func (t *table) count(e *entry, status task.Status, by int) {
 
 // remove forgets a task and frees its slot. The slot keeps its turn, so that queue items of the old task stay stale.
 func (t *table) remove(s slot) {
+	t.index()
 	t.setDetail(s, nil)
 	e := t.edit(s)
 	t.byID.remove(t.seed.of(e.ID), s)
@@ -223,13 +295,6 @@ func (t *table) bridge(s slot, ev task.Event) {
 	e.Bridge(ev)
 	t.count(e, e.Status, 1)
 }
-
-// originOf and placeOf number what an entry shares with others; adding the entry takes over the reference.
-func (t *table) originOf(source, eventType string) uint32 {
-	return t.origins.acquire(origin{source, eventType})
-}
-
-func (t *table) placeOf(route, key string) uint32 { return t.places.acquire(place{route, key}) }
 
 // pause marks a lane as paused, or no longer. A paused lane keeps its place.
 func (t *table) pause(p place, paused bool) {
@@ -330,7 +395,7 @@ func (t *table) absorb(other *table) map[slot]slot {
 		}
 		e.origin = t.origins.acquire(other.origins.get(e.origin))
 		e.place = t.places.acquire(other.places.get(e.place))
-		moved[s] = t.add(e)
+		moved[s] = t.add(&e)
 		if d := other.detail(s); d.rest != "" {
 			t.setDetail(moved[s], d.unpack())
 		}

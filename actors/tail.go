@@ -229,8 +229,8 @@ func (s *ShardState) recover(log ShardLog, shard int, generation int64) (err err
 			return err
 		}
 		for _, r := range news[0].Records {
-			if err := replay.apply(r); err != nil {
-				return fmt.Errorf("record at segment %d offset %d: %w", r.Position.Segment, r.Position.Offset, err)
+			if err := replay.record(r); err != nil {
+				return misplaced(r.Position, err)
 			}
 		}
 		if s.through = news[0].Through; !news[0].More {
