@@ -19,7 +19,7 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 	if err != nil {
 		return err
 	}
-	if err := j.spares.discard(j.spares.turn()); err != nil {
+	if err := j.spares.discard(j.spares.turn(j.counters.groups.Load())); err != nil {
 		return fmt.Errorf("journal: remove a spare: %w", err)
 	}
 	var damaged []error

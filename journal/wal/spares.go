@@ -20,7 +20,8 @@ const fillBytes = 1 << 20
 // maxExtra bounds the dead segments that are kept as spares beyond those wanted.
 const maxExtra = 16
 
-// quietTurns is how many compactions without a new segment give the disk back.
+// quietTurns is how many compactions without a new segment give the disk back: all but one file, and after as many
+// without a single group that one as well.
 const quietTurns = 4
 
 // isFull tells errors that go away when there is room from those that do not.
@@ -57,6 +58,8 @@ type spares struct {
 	taken    int    // since the last compaction began
 	extra    int    // how many beyond want dead segments may become: the most that was taken between two compactions
 	quiet    int    // compactions in a row before which none was taken
+	idle     int    // compactions in a row before which nothing was appended
+	groups   uint64 // that were appended before the last compaction
 	last     uint64 // number of the newest
 	asked    bool   // somebody wants one more try
 	hurry    bool   // somebody waits for it: allocated is good enough, do not fill
@@ -240,14 +243,23 @@ func (s *spares) take() (spare, bool) {
 
 // turn begins a compaction: dead segments may become as many spares as are taken between two compactions, so that what a
 // busy journal uses up comes back without being filled with zeros, and one that is quiet for a few of them gives the disk
-// back. It returns the spares that are too many now.
-func (s *spares) turn() []spare {
+// back. A journal that is written slowly keeps one: its segment will be full one day, and to fill a file then, only to
+// discard the dead segment that comes after it, would write everything twice. groups is how many were appended so far. It
+// returns the spares that are too many now.
+func (s *spares) turn(groups uint64) []spare {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken > 0 {
+	if s.idle++; groups != s.groups {
+		s.idle, s.groups = 0, groups
+	}
+	if s.quiet++; s.taken > 0 {
 		s.extra, s.quiet = min(max(s.extra, s.taken), maxExtra), 0
-	} else if s.quiet++; s.quiet >= quietTurns {
+	}
+	switch {
+	case s.idle >= quietTurns:
 		s.extra = 0
+	case s.quiet >= quietTurns:
+		s.extra = min(s.extra, 1)
 	}
 	s.taken = 0
 	keep := min(len(s.ready), s.want+s.extra)
