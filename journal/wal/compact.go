@@ -9,8 +9,8 @@ import (
 	"github.com/hooktroupe/hooktroupe/journal"
 )
 
-// Compact drops the segments that hold no live record and rewrites those that hold few. It leaves the last segment, and
-// the one that is being written, alone. A live position that is out of order, or at which there is no record, is an
+// Compact drops the segments that hold no live record and rewrites those that hold few, unless they may soon hold none (see
+// dying), or were rewritten before and would hardly get smaller. It leaves the last segment, and the one that is being written, alone. A live position that is out of order, or at which there is no record, is an
 // error that changes nothing in its segment, and does not keep the others from being compacted.
 func (j *Journal) Compact(before journal.Position, live []journal.Position) error {
 	j.compacting.Lock()
@@ -23,6 +23,7 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 		return fmt.Errorf("journal: remove a spare: %w", err)
 	}
 	var damaged []error
+	looked := j.looked
 	for i, s := range segments {
 		if i == len(segments)-1 || s.head.number >= before.Segment {
 			break
@@ -31,9 +32,11 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 			return journal.ErrClosed
 		}
 		mine := within(live, s.head.number)
+		j.looked = max(j.looked, s.head.number)
 		switch held := livingBytes(mine); {
 		case len(mine) == 0:
 			err = j.drop(s)
+		case looked > 0 && j.dying(s, looked), s.isSparse() && 4*s.sparseBytes(mine) > 3*j.heldBy(s):
 		case float64(held) < j.config.RewriteBelow*float64(j.heldBy(s)):
 			err = j.rewrite(s, mine)
 		}
@@ -45,6 +48,14 @@ func (j *Journal) Compact(before journal.Position, live []journal.Position) erro
 		}
 	}
 	return errors.Join(damaged...)
+}
+
+// dying says whether a segment that holds live records is left as it is for now: it was completed since the compaction
+// before this one, so that it may hold none by the next. Then its file can be used again, while one that was rewritten
+// has holes, and a new one would have to be filled with zeros in its place. Want of room is a reason not to wait.
+func (j *Journal) dying(s *segment, looked uint32) bool {
+	_, failed := j.spares.count()
+	return s.head.number > looked && !failed && j.budget.halfFree()
 }
 
 func compactError(s *segment, err error) error {
@@ -75,6 +86,21 @@ func livingBytes(live []journal.Position) int64 {
 	for _, p := range live {
 		total += frameBytes(p.Length)
 	}
+	return total
+}
+
+// sparseBytes is what a segment that is rewritten with these records alone takes at least: the pages they touch, and those
+// of head and seal.
+func (s *segment) sparseBytes(live []journal.Position) int64 {
+	total, end := int64(pageBytes), int64(pageBytes)
+	add := func(from, to int64) {
+		from = max(from&^(pageBytes-1), end)
+		total, end = total+max(0, paged(to)-from), max(paged(to), end)
+	}
+	for _, p := range live {
+		add(int64(p.Offset), int64(p.Offset)+frameBytes(p.Length))
+	}
+	add(s.head.size-sealBytes, s.head.size)
 	return total
 }
 

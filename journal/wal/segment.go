@@ -72,6 +72,13 @@ func (s *segment) acquire() *handle {
 	return s.open
 }
 
+// isSparse says whether the segment was rewritten.
+func (s *segment) isSparse() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open != nil && s.open.sparse
+}
+
 func (h *handle) release() {
 	h.owner.mu.Lock()
 	defer h.owner.mu.Unlock()

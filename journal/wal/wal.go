@@ -35,6 +35,7 @@ type Journal struct {
 	failure   error
 
 	compacting sync.Mutex    // held by Compact; Close waits for it
+	looked     uint32        // under compacting: the last segment that a compaction has looked at
 	closing    chan struct{} // closed by Close: compaction stops at the next record
 
 	mu       sync.RWMutex // guards what follows
