@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"crypto/sha256"
 
 	"google.golang.org/protobuf/proto"
@@ -51,13 +52,18 @@ func acceptedRecord(d *messages.Delivery) *journalv1.TaskAccepted {
 	if assignments := d.GetAssignments(); len(assignments) == 1 {
 		record.Route, record.Key = assignments[0].GetRoute(), assignments[0].GetKey()
 	}
-	headers := make([]journalv1.Header, len(d.GetHeaders()))
-	record.Headers = make([]*journalv1.Header, len(headers))
-	for i, h := range d.GetHeaders() {
-		headers[i].Name, headers[i].Value = h.GetName(), h.GetValue()
-		record.Headers[i] = &headers[i]
-	}
+	record.PackedHeaders = packHeaders(d)
 	return record
+}
+
+// packHeaders returns a delivery's headers as its record keeps them.
+func packHeaders(d *messages.Delivery) []byte {
+	var buffer [512]byte
+	list, told := buffer[:0], pack.Told{DeliveryID: d.GetDeliveryId(), EventType: d.GetEventType()}
+	for _, h := range d.GetHeaders() {
+		list = pack.AppendHeader(list, h.GetName(), h.GetValue(), told)
+	}
+	return bytes.Clone(list)
 }
 
 // delivered is the inverse of acceptedRecord: the delivery as it was received.
@@ -69,6 +75,13 @@ func delivered(record *journalv1.TaskAccepted) (*messages.Delivery, error) {
 	}
 	for _, h := range record.GetHeaders() {
 		d.Headers = append(d.Headers, &messages.Header{Name: h.GetName(), Value: h.GetValue()})
+	}
+	told := pack.Told{DeliveryID: d.DeliveryId, EventType: d.EventType}
+	err := pack.EachHeader(record.GetPackedHeaders(), told, journal.MaxRecordBytes, func(name, value string) {
+		d.Headers = append(d.Headers, &messages.Header{Name: name, Value: value})
+	})
+	if err != nil {
+		return nil, err
 	}
 	if packed := record.GetPackedBody(); packed != nil {
 		body, err := pack.Unpack(packed, journal.MaxRecordBytes)

@@ -160,8 +160,8 @@ func (t *Troupe) newIntakeDelivery(d *messages.Delivery) (m *intakeDelivery, ref
 	newID := func() task.ID { return inShard(t.deps.NewID(), shard) }
 	id, record := newID(), a.record
 	terms.fill(record, d, id, newID)
-	body := &journalv1.TaskAccepted{Headers: record.Headers, Body: record.Body, PackedBody: record.PackedBody}
-	record.Headers, record.Body, record.PackedBody = nil, nil, nil
+	body := &journalv1.TaskAccepted{PackedHeaders: record.PackedHeaders, Body: record.Body, PackedBody: record.PackedBody}
+	record.PackedHeaders, record.Body, record.PackedBody = nil, nil, nil
 	m = &intakeDelivery{delivery: d, shard: ShardDelivery{Shard: shard, Task: id, Claim: a.hash}}
 	if m.shard.Head, err = proto.Marshal(record); err != nil {
 		return nil, nil, err

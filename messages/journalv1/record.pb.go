@@ -189,7 +189,7 @@ type TaskAccepted struct {
 	At int64 `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
 	// max_attempts bounds automatic attempts.
 	MaxAttempts uint32 `protobuf:"varint,7,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	// headers are those worth keeping.
+	// headers are those worth keeping, where packed_headers does not hold them.
 	Headers []*Header `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// body is what was signed, byte for byte. It is empty where packed_body is not.
 	Body []byte `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
@@ -202,7 +202,9 @@ type TaskAccepted struct {
 	// traceparent is the span that every attempt is a part of, as in the W3C's Trace Context; empty where there is none.
 	Traceparent string `protobuf:"bytes,13,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// tracestate goes with it; may be empty.
-	Tracestate    string `protobuf:"bytes,14,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	Tracestate string `protobuf:"bytes,14,opt,name=tracestate,proto3" json:"tracestate,omitempty"`
+	// packed_headers are the headers in the form of docs/FORMAT.md; headers is empty then.
+	PackedHeaders []byte `protobuf:"bytes,15,opt,name=packed_headers,json=packedHeaders,proto3" json:"packed_headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -333,6 +335,13 @@ func (x *TaskAccepted) GetTracestate() string {
 		return x.Tracestate
 	}
 	return ""
+}
+
+func (x *TaskAccepted) GetPackedHeaders() []byte {
+	if x != nil {
+		return x.PackedHeaders
+	}
+	return nil
 }
 
 // Part is one of several tasks that came of one delivery. Its task succeeds, fails and retries by itself; the task of the
@@ -1647,7 +1656,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"journal.v1\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xa7\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xce\x03\n" +
 	"\fTaskAccepted\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -1668,7 +1677,8 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\vtraceparent\x18\r \x01(\tR\vtraceparent\x12\x1e\n" +
 	"\n" +
 	"tracestate\x18\x0e \x01(\tR\n" +
-	"tracestate\"j\n" +
+	"tracestate\x12%\n" +
+	"\x0epacked_headers\x18\x0f \x01(\fR\rpackedHeaders\"j\n" +
 	"\x04Part\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x10\n" +
