@@ -14,8 +14,10 @@ import (
 type decoded struct {
 	at   journal.Position
 	kind journalv1.RecordType // tells which of the others count
-	// accepted is that of TaskAccepted and TaskImported.
-	accepted acceptance
+	// accepted is that of TaskAccepted and TaskImported; the delivery is missing there: it is the hash of
+	// deliveryID, which takes a while, so it is made by whoever applies the record.
+	accepted   acceptance
+	deliveryID []byte
 	// imported is the rest of TaskImported.
 	imported *journalv1.TaskImported
 	// change is every change of a task; of TaskRedelivered only the ID.
@@ -44,7 +46,9 @@ func (p *decoder) record(r journal.Record, d *decoded) error {
 	d.at, d.kind = r.Position, journalv1.RecordType(r.Type)
 	switch d.kind {
 	case journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED:
-		return p.accepted.decode(r.Data, &d.accepted)
+		deliveryID, err := p.accepted.decode(r.Data, &d.accepted)
+		d.deliveryID = append(d.deliveryID[:0], deliveryID...)
+		return err
 	case journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED:
 		return d.decodeImported(r.Data)
 	case journalv1.RecordType_RECORD_TYPE_TASKS_FORGOTTEN:
@@ -76,9 +80,8 @@ func (d *decoded) decodeImported(data []byte) error {
 	if status := task.Status(m.GetStatus()); !status.Valid() || status == task.Processing || status == task.Retrying {
 		return fmt.Errorf("imported with status %d", m.GetStatus())
 	}
-	accepted := m.GetAccepted()
-	var err error
-	d.accepted, err = newAcceptance(accepted, hashDelivery(accepted.GetSource(), []byte(accepted.GetDeliveryId())))
+	accepted, err := newAcceptance(m.GetAccepted(), deliveryHash{})
+	d.accepted, d.deliveryID = accepted, append(d.deliveryID[:0], m.GetAccepted().GetDeliveryId()...)
 	d.imported, m.Accepted = &m, nil
 	return err
 }

@@ -65,80 +65,59 @@ type acceptedDecoder struct {
 	texts map[string]string // what was seen before, of what repeats
 	last  acceptance        // whose texts are likely to come again
 
-	// What there was in the record that is being read.
+	// The record that is being read.
+	accepted       *acceptance
 	id, deliveryID []byte
 }
 
 // maxHeads bounds the texts that are remembered.
 const maxHeads = 100_000
 
-// decode reads a record.
-func (d *acceptedDecoder) decode(data []byte, a *acceptance) error {
+// decode reads a record. It leaves the hash of the delivery's ID, which it returns, to whoever has the time; the ID is part of
+// the record.
+func (d *acceptedDecoder) decode(data []byte, a *acceptance) (deliveryID []byte, err error) {
 	*a = acceptance{}
-	d.id, d.deliveryID = nil, nil
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		data = data[n:]
-		n, err := d.field(number, kind, data, a)
-		if n < 0 {
-			err = protowire.ParseError(n)
-		}
-		if err != nil {
-			return fmt.Errorf("field %d: %w", number, err)
-		}
-		data = data[n:]
+	d.accepted, d.id, d.deliveryID = a, nil, nil
+	if err := eachField(data, d.field); err != nil {
+		return nil, err
 	}
-	var err error
-	a.id, err = parseID(d.id)
-	a.delivery = hashDelivery(a.origin.source, d.deliveryID)
 	d.last.origin, d.last.place = a.origin, a.place
-	return err
+	a.id, err = parseID(d.id)
+	return d.deliveryID, err
 }
 
-// field reads one field and returns its length, or a negative error code of protowire. One of another wire type than the
-// message says is unknown, and passed over.
-func (d *acceptedDecoder) field(number protowire.Number, kind protowire.Type, data []byte, a *acceptance) (int, error) {
-	switch kind {
-	case protowire.BytesType:
-		value, n := protowire.ConsumeBytes(data)
-		if n < 0 {
-			return n, nil
-		}
-		return n, d.bytes(number, value, a)
-	case protowire.VarintType:
-		value, n := protowire.ConsumeVarint(data)
-		switch number {
-		case 6:
-			a.at = int64(value)
-		case 7:
-			a.maxAttempts = uint16(uint32(value))
-		}
-		return n, nil
-	default:
-		return protowire.ConsumeFieldValue(number, kind, data), nil
+// field takes in one field. One of another wire type than the message says is unknown, and passed over.
+func (d *acceptedDecoder) field(f field) error {
+	a := d.accepted
+	switch {
+	case f.kind == protowire.BytesType:
+		return d.bytes(f)
+	case f.kind == protowire.VarintType && f.number == 6:
+		a.at = int64(f.value)
+	case f.kind == protowire.VarintType && f.number == 7:
+		a.maxAttempts = uint16(f.value)
 	}
+	return nil
 }
 
-func (d *acceptedDecoder) bytes(number protowire.Number, value []byte, a *acceptance) error {
-	switch number {
+func (d *acceptedDecoder) bytes(f field) error {
+	a := d.accepted
+	switch f.number {
 	case 1:
-		d.id = value
+		d.id = f.bytes
 	case 2:
-		a.origin.source = d.text(value, d.last.origin.source)
+		a.origin.source = d.text(f.bytes, d.last.origin.source)
 	case 3:
-		a.origin.eventType = d.text(value, d.last.origin.eventType)
+		a.origin.eventType = d.text(f.bytes, d.last.origin.eventType)
 	case 4:
-		d.deliveryID = value
+		d.deliveryID = f.bytes
 	case 5:
-		a.place.key = d.text(value, d.last.place.key)
+		a.place.key = d.text(f.bytes, d.last.place.key)
 	case 10:
-		a.place.route = d.text(value, d.last.place.route)
+		a.place.route = d.text(f.bytes, d.last.place.route)
 	case 11:
 		var p journalv1.Part
-		if err := proto.Unmarshal(value, &p); err != nil {
+		if err := proto.Unmarshal(f.bytes, &p); err != nil {
 			return err
 		}
 		return a.addPart(&p)

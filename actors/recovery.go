@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hooktroupe/hooktroupe/journal"
@@ -131,7 +132,7 @@ func (p *replayer) record(r journal.Record) error {
 func (p *replayer) apply(d *decoded) error {
 	switch d.kind {
 	case journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED:
-		_, err := p.add(&d.accepted, d.at)
+		_, err := p.add(d)
 		return err
 	case journalv1.RecordType_RECORD_TYPE_TASK_IMPORTED:
 		return p.imported(d)
@@ -174,7 +175,7 @@ func (p *replayer) redelivered(id task.ID) {
 }
 
 func (p *replayer) imported(d *decoded) error {
-	s, err := p.add(&d.accepted, d.at)
+	s, err := p.add(d)
 	if err == nil && p.tasks.get(s).Revision == 0 {
 		p.tasks.fillImported(s, d.imported)
 	}
@@ -194,13 +195,15 @@ func (t *table) fillImported(s slot, m *journalv1.TaskImported) {
 }
 
 // add takes in an accepted delivery, unless a snapshot already brought it, and returns its slot.
-func (p *replayer) add(a *acceptance, at journal.Position) (slot, error) {
+func (p *replayer) add(d *decoded) (slot, error) {
+	a := &d.accepted
 	if !p.tasks.isNew(a.id) {
 		if s, known := p.tasks.find(a.id); known {
 			return s, nil
 		}
 	}
-	s := p.tasks.addAccepted(a, at)
+	a.delivery = hashDelivery(a.origin.source, d.deliveryID)
+	s := p.tasks.addAccepted(a, d.at)
 	if p.last != nil {
 		*p.last = p.tasks.standBehind(s, *p.last)
 	}
@@ -243,6 +246,7 @@ func (p *replayer) forgotten(ids []byte) {
 // has cut off.
 func (s *State) waitingTasks() (waiting, running []slot) {
 	t := s.tasks
+	waiting = make([]slot, 0, t.used)
 	for id := slot(0); id < t.next; id++ {
 		e := t.get(id)
 		switch {
@@ -261,7 +265,7 @@ func (s *State) waitingTasks() (waiting, running []slot) {
 // finishedTasks returns the tasks of deliveries that are final, in the order in which they became so.
 func (s *State) finishedTasks() []slot {
 	t := s.tasks
-	var finished []slot
+	finished := make([]slot, 0, t.counts[task.Completed]+t.counts[task.Failed]+t.counts[task.Cancelled]+t.counts[task.Superseded])
 	for id := slot(0); id < t.next; id++ {
 		if e := t.get(id); e.used && e.role != part && e.Status.Final() {
 			finished = append(finished, id)
@@ -300,7 +304,20 @@ func (t *table) sortBy(slots []slot, key func(slot) int64) {
 		}
 		return bytes.Compare(t.get(a).ID[:], t.get(b).ID[:])
 	}
-	if !slices.IsSortedFunc(slots, compare) {
+	if !t.isSortedBy(slots, key) {
 		slices.SortFunc(slots, compare)
 	}
+}
+
+// isSortedBy is for what mostly is, and asks for each key once.
+func (t *table) isSortedBy(slots []slot, key func(slot) int64) bool {
+	last := int64(math.MinInt64)
+	for i, s := range slots {
+		next := key(s)
+		if next < last || next == last && i > 0 && bytes.Compare(t.get(slots[i-1]).ID[:], t.get(s).ID[:]) > 0 {
+			return false
+		}
+		last = next
+	}
+	return true
 }

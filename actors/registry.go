@@ -51,6 +51,7 @@ type registry struct {
 	drainers   []*actor.PID
 
 	shards *shards // of a cluster's member; nil for one machine
+	ready  func()  // called once, when what recovery found is taken up
 	fail   func(error)
 }
 
@@ -136,6 +137,8 @@ func (r *registry) start(ctx actor.Context) {
 		r.schedule.Pause(r.lane(number), true)
 	}
 	waiting, running := state.waitingTasks()
+	r.schedule.Grow(int(r.tasks.next))
+	r.arrivals.items = slices.Grow(r.arrivals.items, len(waiting))
 	for _, s := range waiting {
 		r.restore(ctx, s)
 	}
@@ -149,6 +152,7 @@ func (r *registry) start(ctx actor.Context) {
 	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
 	r.after(ctx, upkeepInterval, upkeepDue{})
 	r.gauge()
+	r.ready()
 }
 
 // restore puts a task that waited before the restart back into its lane.

@@ -132,6 +132,8 @@ const (
 // snapshotDecoder decodes SnapshotTasks by hand, for there may be a million. The checksum has shown that they are as they were
 // written, so it does not look whether texts are valid UTF-8.
 type snapshotDecoder struct {
+	// The entry that is being read.
+	item    *snapshotItem
 	numbers [fieldPausedLane + 1]uint64 // by field
 	detail  detail
 	parent  []byte
@@ -139,71 +141,46 @@ type snapshotDecoder struct {
 
 // decode decodes one. It says what of it makes no sense by itself.
 func (d *snapshotDecoder) decode(data []byte, item *snapshotItem) error {
-	*d = snapshotDecoder{}
+	*d = snapshotDecoder{item: item}
 	item.origin, item.place, item.parent = origin{}, place{}, task.ID{}
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		data = data[n:]
-		n, err := d.field(number, kind, data, item)
-		if n < 0 {
-			err = protowire.ParseError(n)
-		}
-		if err != nil {
-			return fmt.Errorf("field %d: %w", number, err)
-		}
-		data = data[n:]
+	if err := eachField(data, d.field); err != nil {
+		return err
 	}
 	return d.finish(item)
 }
 
-// field reads one field and returns its length, or a negative error code of protowire. One that is not known, or of another
-// wire type, is passed over.
-func (d *snapshotDecoder) field(number protowire.Number, kind protowire.Type, data []byte, item *snapshotItem) (int, error) {
-	var value uint64
-	var n int
-	switch kind {
-	case protowire.Fixed64Type:
-		if value, n = protowire.ConsumeFixed64(data); number <= fieldPausedLane && fixedFields>>number&1 != 0 {
-			d.numbers[number] = value
-		}
-	case protowire.VarintType:
-		if value, n = protowire.ConsumeVarint(data); number <= fieldPausedLane && varintFields>>number&1 != 0 {
-			d.numbers[number] = value
-		}
-	case protowire.BytesType:
-		value, n := protowire.ConsumeBytes(data)
-		if n < 0 {
-			return n, nil
-		}
-		return n, d.bytes(number, value, item)
-	default:
-		n = protowire.ConsumeFieldValue(number, kind, data)
+// field takes in one field. One that is not known, or of another wire type than the message says, is passed over.
+func (d *snapshotDecoder) field(f field) error {
+	switch {
+	case f.kind == protowire.BytesType:
+		return d.bytes(f)
+	case f.number > fieldPausedLane:
+	case f.kind == protowire.Fixed64Type && fixedFields>>f.number&1 != 0,
+		f.kind == protowire.VarintType && varintFields>>f.number&1 != 0:
+		d.numbers[f.number] = f.value
 	}
-	return n, nil
+	return nil
 }
 
-func (d *snapshotDecoder) bytes(number protowire.Number, value []byte, item *snapshotItem) error {
-	switch number {
+func (d *snapshotDecoder) bytes(f field) error {
+	switch f.number {
 	case fieldSource:
-		item.origin.source = string(value)
+		d.item.origin.source = string(f.bytes)
 	case fieldEventType:
-		item.origin.eventType = string(value)
+		d.item.origin.eventType = string(f.bytes)
 	case fieldRoute:
-		item.place.route = string(value)
+		d.item.place.route = string(f.bytes)
 	case fieldKey:
-		item.place.key = string(value)
+		d.item.place.key = string(f.bytes)
 	case fieldError:
-		d.detail.err = string(value)
+		d.detail.err = string(f.bytes)
 	case fieldResult:
-		d.detail.result = bytes.Clone(value)
+		d.detail.result = bytes.Clone(f.bytes)
 	case fieldParent:
-		d.parent = value
+		d.parent = f.bytes
 	case fieldAttemptLog:
 		var a journalv1.SnapshotAttempt
-		if err := proto.Unmarshal(value, &a); err != nil {
+		if err := proto.Unmarshal(f.bytes, &a); err != nil {
 			return err
 		}
 		d.detail.log = append(d.detail.log, attempt{

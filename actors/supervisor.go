@@ -61,11 +61,11 @@ func (s *failStrategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supe
 }
 
 // supervisorProps: the supervisor's children fail the process; so does the supervisor itself.
-func (t *Troupe) supervisorProps(state *State, first *terms) *actor.Props {
+func (t *Troupe) supervisorProps(state *State, first *terms, ready func()) *actor.Props {
 	strategy := &failStrategy{fail: t.fail}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
-			persister: t.persisterProps(), registry: t.registryProps(state, first), workers: t.workersProps(),
+			persister: t.persisterProps(), registry: t.registryProps(state, first, ready), workers: t.workersProps(),
 			replays: t.replaysProps(), handlers: t.handlersProps(), members: t.memberProps(),
 		}
 	}, actor.WithSupervisor(strategy), actor.WithGuardian(strategy))
@@ -86,7 +86,7 @@ func (t *Troupe) persisterProps() *actor.Props {
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, namePersister))))
 }
 
-func (t *Troupe) registryProps(state *State, first *terms) *actor.Props {
+func (t *Troupe) registryProps(state *State, first *terms, ready func()) *actor.Props {
 	d := t.deps
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &registry{
@@ -94,7 +94,7 @@ func (t *Troupe) registryProps(state *State, first *terms) *actor.Props {
 			persister: t.persister, tasks: state.tasks, covered: state.end,
 			schedule: schedule.New(first.routes.schedules(), schedule.Route{}),
 			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
-			shards: t.newShards(), fail: t.fail,
+			shards: t.newShards(), ready: ready, fail: t.fail,
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, nameRegistry))))
 }

@@ -127,7 +127,7 @@ type Troupe struct {
 	failing atomic.Bool
 }
 
-// Start spawns the tree with the state that Recover rebuilt.
+// Start spawns the tree with the state that Recover rebuilt, and returns once the registry has taken it up.
 func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	config = config.WithDefaults()
 	if err := config.Validate(); err != nil {
@@ -154,11 +154,18 @@ func Start(config Config, deps Deps, state *State) (*Troupe, error) {
 	t.replays = actor.NewPID(address, nameSupervisor+"/"+nameReplays)
 	t.intake = actor.NewPID(address, nameSupervisor+"/"+nameIntake)
 	t.tail = actor.NewPID(address, nameSupervisor+"/"+nameTail)
-	if t.supervisor, err = t.system.Root.SpawnNamed(t.supervisorProps(state, first), nameSupervisor); err != nil {
+	ready := make(chan struct{})
+	props := t.supervisorProps(state, first, func() { close(ready) })
+	if t.supervisor, err = t.system.Root.SpawnNamed(props, nameSupervisor); err != nil {
 		return nil, err
 	}
 	if _, err := t.replies.ask(context.Background(), t.supervisor, areYouUp{}, noTimeout); err != nil {
 		return nil, fmt.Errorf("actors: start: %w", err)
+	}
+	select {
+	case <-ready:
+	case err := <-t.failed:
+		t.failed <- err // Failed says so
 	}
 	return t, nil
 }

@@ -346,6 +346,13 @@ func (s *Scheduler) NextWake(now int64) int64 {
 	return at
 }
 
+// Grow makes room for tasks whose handles are below n, at once rather than as they come.
+func (s *Scheduler) Grow(n int) {
+	if n > len(s.members) {
+		s.members = append(s.members, make([]member, n-len(s.members))...)
+	}
+}
+
 // join makes a task a member of a lane, timed where it has a due time; who calls gives it its place in the lane.
 func (s *Scheduler) join(h uint32, l *lane, due int64, again bool) {
 	for int(h) >= len(s.members) {
