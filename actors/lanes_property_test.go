@@ -39,6 +39,9 @@ type troubled struct {
 func (h *troubled) Handle(ctx context.Context, t *handler.Task) ([]byte, error) {
 	lane := t.Route + "|" + t.Key
 	number, _ := strconv.Atoi(t.DeliveryID)
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // such as in a life that has ended before this goroutine had its turn
+	}
 	h.enter(lane, number, t)
 	defer h.leave(lane)
 	switch h.fate(t) {

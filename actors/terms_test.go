@@ -62,6 +62,7 @@ func TestADeliveryForARouteThatIsGoneIsNotTaken(t *testing.T) {
 	s.routes = []actors.Route{to("old", schedule.Serial, w)}
 	s.raise()
 	first := s.bring("first", "old", "k")
+	s.awaitBegun(w, "first")
 	s.reconfigure(to("new", schedule.Serial, w))
 	late := s.delivery("late")
 	late.Assignments = []*messages.Assignment{{Route: "old", Key: "k"}}
