@@ -96,9 +96,9 @@ WITH batch AS (
     AND (b.seq = 0 OR b.seq = 1 + CASE WHEN l.writer_generation = b.generation THEN l.writer_seq ELSE 0 END)
 ), written AS (
     INSERT INTO %[2]s (shard, idx, type, head_crc, body_crc, head, body)
-    SELECT e.shard, t.next + e.nth, e.type, e.head_crc, e.body_crc, e.head, ''
-    FROM unnest($6::int[], $7::int[], $8::smallint[], $9::bigint[], $10::bigint[], $11::bytea[])
-        AS e (shard, nth, type, head_crc, body_crc, head)
+    SELECT e.shard, t.next + e.nth, e.type, e.head_crc, e.body_crc, substring($13::bytea from e.start for e.size), ''
+    FROM unnest($6::int[], $7::int[], $8::smallint[], $9::bigint[], $10::bigint[], $11::int[], $12::int[])
+        AS e (shard, nth, type, head_crc, body_crc, start, size)
     JOIN todo t ON t.shard = e.shard
 ), moved AS (
     UPDATE hooktroupe_shards s SET next = s.next + t.records, bytes = s.bytes + t.bytes,
@@ -196,25 +196,28 @@ func batchBytes(b Batch) int64 {
 	return size
 }
 
-// batchArguments are the columns of batches, and then those of their entries.
+// batchArguments are the columns of batches, and then those of their entries; the data of all of them is the last.
 func batchArguments(batches []Batch) []any {
 	n := len(batches)
 	shards, generations, seqs := make([]int32, n), make([]int64, n), make([]int64, n)
 	records, bytes := make([]int32, n), make([]int64, n)
-	var (
-		entryShards, nths []int32
-		kinds             []int16
-		sums, bodySums    []int64
-		data              [][]byte
-	)
+	entries := 0
+	for _, b := range batches {
+		entries += len(b.Entries)
+	}
+	entryShards, nths, kinds := make([]int32, 0, entries), make([]int32, 0, entries), make([]int16, 0, entries)
+	sums, bodySums := make([]int64, 0, entries), make([]int64, 0, entries)
+	starts, sizes, data := make([]int32, 0, entries), make([]int32, 0, entries), []byte{}
 	for i, b := range batches {
 		shards[i], generations[i], seqs[i] = int32(b.Shard), b.Generation, b.Seq
 		records[i], bytes[i] = int32(len(b.Entries)), batchBytes(b)
 		for k, e := range b.Entries {
 			entryShards, nths = append(entryShards, int32(b.Shard)), append(nths, int32(k))
 			kinds, sums = append(kinds, int16(e.Type)), append(sums, checksum(e.Type, e.Data))
-			bodySums, data = append(bodySums, checksum(e.Type, nil)), append(data, present(e.Data))
+			bodySums = append(bodySums, checksum(e.Type, nil))
+			starts, sizes = append(starts, int32(len(data))+1), append(sizes, int32(len(e.Data))) // SQL counts from 1
+			data = append(data, e.Data...)
 		}
 	}
-	return []any{shards, generations, seqs, records, bytes, entryShards, nths, kinds, sums, bodySums, data}
+	return []any{shards, generations, seqs, records, bytes, entryShards, nths, kinds, sums, bodySums, starts, sizes, data}
 }

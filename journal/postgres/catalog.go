@@ -17,12 +17,12 @@ type catalog struct {
 	// claims are the tables of claims, in order; those of the open segment go to the last.
 	claims []int32
 
-	deliver, append, findClaims string
+	deliver, deliverPatient, append, findClaims string
 }
 
 func newCatalog(segments, claims []int32) *catalog {
 	c := &catalog{segments: segments, open: segments[len(segments)-1], claims: claims}
-	c.deliver = deliverSQL(c.open, claims)
+	c.deliver, c.deliverPatient = deliverSQL(c.open, claims, false), deliverSQL(c.open, claims, true)
 	c.append = appendSQL(c.open)
 	c.findClaims = findClaimsSQL(claims)
 	return c
@@ -145,6 +145,25 @@ func makeRecordsSQL(segment int32) string {
     body bytea NOT NULL,
     PRIMARY KEY (shard, idx)
 ) WITH (autovacuum_enabled = false)`, recordsTable(segment))
+}
+
+// tuneRecordsSQL has rows of up to a page stay in one piece, and larger bodies not tried to be made smaller: they are packed. None of
+// it is plain SQL, and a database that does not know it goes without.
+func tuneRecordsSQL(segment int32) []string {
+	return []string{
+		fmt.Sprintf("ALTER TABLE %s ALTER COLUMN body SET STORAGE EXTERNAL", recordsTable(segment)),
+		fmt.Sprintf("ALTER TABLE %s SET (toast_tuple_target = 8160)", recordsTable(segment)),
+	}
+}
+
+// tuneRecords tunes a segment's table that nobody uses yet.
+func (s *Store) tuneRecords(ctx context.Context, segment int32) error {
+	for _, sql := range tuneRecordsSQL(segment) {
+		if _, err := s.pool.Exec(ctx, sql); err != nil && (code(err) == "" || isUnavailable(code(err))) {
+			return err
+		}
+	}
+	return nil
 }
 
 func makeClaimsSQL(claims int32) string {

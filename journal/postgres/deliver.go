@@ -117,7 +117,11 @@ func (s *Store) add(ctx context.Context, group []addition) ([]Delivered, error) 
 	results := make([]Delivered, len(group))
 	err := s.run(ctx, func(ctx context.Context) error {
 		clear(results)
-		lost, err := s.addOnce(ctx, args, group, results)
+		c := s.catalog.Load()
+		lost, err := s.addOnce(ctx, c, c.deliver, args, group, results)
+		if code(err) == codeUniqueViolation {
+			lost, err = s.addOnce(ctx, c, c.deliverPatient, args, group, results)
+		}
 		if err != nil || len(lost) == 0 {
 			return err
 		}
@@ -169,32 +173,32 @@ func checksum(kind uint8, part []byte) int64 {
 	return int64(crc32.Update(crc32.Update(0, castagnoli, []byte{kind}), castagnoli, part))
 }
 
-// arguments are a group's columns: shard, claim, task, type, checksums, head, body.
+// arguments are a group's columns: shard, claim, task, type, checksums, and where head and body lie in the last argument, which is
+// all of them behind each other: the server cuts them out of it, which takes fewer copies than an array of them, here and there.
 func arguments(group []addition) []any {
 	shards, claims, tasks := make([]int32, len(group)), make([][]byte, len(group)), make([][16]byte, len(group))
 	kinds, headSums, bodySums := make([]int16, len(group)), make([]int64, len(group)), make([]int64, len(group))
-	heads, bodies := make([][]byte, len(group)), make([][]byte, len(group))
+	starts, heads, bodies := make([]int32, len(group)), make([]int32, len(group)), make([]int32, len(group))
+	size := 0
+	for _, a := range group {
+		size += a.size()
+	}
+	data := make([]byte, 0, size)
 	for i, a := range group {
 		shards[i], claims[i], tasks[i] = int32(a.shard), a.claim, a.task
 		kinds[i], headSums[i], bodySums[i] = int16(a.kind), checksum(a.kind, a.head), checksum(a.kind, a.body)
-		heads[i], bodies[i] = present(a.head), present(a.body)
+		starts[i], heads[i], bodies[i] = int32(len(data))+1, int32(len(a.head)), int32(len(a.body)) // SQL counts from 1
+		data = append(append(data, a.head...), a.body...)
 	}
-	return []any{shards, claims, tasks, kinds, headSums, bodySums, heads, bodies}
-}
-
-// present is data that is no NULL.
-func present(data []byte) []byte {
-	if data == nil {
-		return []byte{}
-	}
-	return data
+	return []any{shards, claims, tasks, kinds, headSums, bodySums, starts, heads, bodies, data}
 }
 
 // deliverSQL writes deliveries into a segment, if it is open for all of their shards. In this order:
 //
 //	locked   takes the rows of the shards, in order, so that no two statements wait for each other
 //	known    finds the claims that are there, as of the start of the statement
-//	claimed  adds the others, in order, once every row is locked. Of a claim that another added meanwhile it adds none
+//	claimed  adds the others, in order, once every row is locked. A claim that another added meanwhile fails the statement, or, if
+//	         it is patient, is not added: that costs the server a lock and a record of its log for each, and is hardly ever needed
 //	placed   gives positions to those whose claim was added
 //	written, moved   add their records, and move the ends of the logs
 //
@@ -203,20 +207,24 @@ func present(data []byte) []byte {
 //
 // A prepared statement is planned while its tables are small, and the plan kept while they grow: LATERAL and LIMIT leave
 // the planner nothing but the index.
-func deliverSQL(open int32, claims []int32) string {
+func deliverSQL(open int32, claims []int32, patient bool) string {
 	known := make([]string, len(claims))
 	for i, n := range claims {
 		known[i] = "SELECT i.ord, c.task FROM input i CROSS JOIN LATERAL (SELECT task FROM " + claimsTable(n) +
 			" WHERE claim = i.claim LIMIT 1) c"
 	}
+	conflict := ""
+	if patient {
+		conflict = "ON CONFLICT (claim) DO NOTHING"
+	}
 	return fmt.Sprintf(`
 WITH input AS (
-    SELECT * FROM unnest($1::int[], $2::bytea[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[])
-        WITH ORDINALITY AS t (shard, claim, task, type, head_crc, body_crc, ord)
+    SELECT * FROM unnest($1::int[], $2::bytea[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[],
+        $9::int[]) WITH ORDINALITY AS t (shard, claim, task, type, head_crc, body_crc, start, head, body, ord)
 ), locked AS (
     SELECT shard, segment, next, bytes FROM hooktroupe_shards WHERE shard = ANY($1::int[]) ORDER BY shard FOR UPDATE
 ), open AS (
-    SELECT count(*) = $9::int AS yes FROM locked WHERE segment = %[1]d
+    SELECT count(*) = $11::int AS yes FROM locked WHERE segment = %[1]d
 ), known AS (
     %[4]s
 ), claimed AS (
@@ -224,36 +232,37 @@ WITH input AS (
     SELECT i.claim, i.task, %[1]d FROM input i
     WHERE (SELECT yes FROM open) AND NOT EXISTS (SELECT 1 FROM known k WHERE k.ord = i.ord)
     ORDER BY i.claim
-    ON CONFLICT (claim) DO NOTHING
+    %[6]s
     RETURNING claim
 ), placed AS (
-    SELECT i.ord, i.shard, i.type, i.task, i.head_crc, i.body_crc,
+    SELECT i.ord, i.shard, i.type, i.task, i.head_crc, i.body_crc, i.start, i.head, i.body,
         l.next + row_number() OVER (PARTITION BY i.shard ORDER BY i.ord) - 1 AS idx
     FROM input i JOIN claimed c ON c.claim = i.claim JOIN locked l ON l.shard = i.shard
 ), written AS (
     INSERT INTO %[2]s (shard, idx, type, task, head_crc, body_crc, head, body)
-    SELECT p.shard, p.idx, p.type, p.task, p.head_crc, p.body_crc, d.head, d.body
-    FROM placed p JOIN unnest($7::bytea[], $8::bytea[]) WITH ORDINALITY AS d (head, body, ord) ON d.ord = p.ord
-    RETURNING shard, octet_length(head) + octet_length(body) AS size
+    SELECT p.shard, p.idx, p.type, p.task, p.head_crc, p.body_crc,
+        substring($10::bytea from p.start for p.head), substring($10::bytea from p.start + p.head for p.body)
+    FROM placed p
 ), moved AS (
     UPDATE hooktroupe_shards s SET next = s.next + w.records, bytes = s.bytes + w.bytes
-    FROM (SELECT shard, count(*) AS records, sum(size + %[5]d) AS bytes FROM written GROUP BY shard) w
+    FROM (SELECT shard, count(*) AS records, sum(head + body + %[5]d) AS bytes FROM placed GROUP BY shard) w
     WHERE s.shard = w.shard
     RETURNING s.shard, s.bytes
 )
 SELECT (SELECT yes FROM open), i.ord, p.idx, k.task, m.bytes
 FROM input i LEFT JOIN placed p ON p.ord = i.ord LEFT JOIN known k ON k.ord = i.ord LEFT JOIN moved m ON m.shard = i.shard`,
-		open, recordsTable(open), claimsTable(claims[len(claims)-1]), strings.Join(known, "\n    UNION ALL\n    "), frameBytes)
+		open, recordsTable(open), claimsTable(claims[len(claims)-1]), strings.Join(known, "\n    UNION ALL\n    "), frameBytes, conflict)
 }
 
 // addOnce sends a group once. It returns those of which it only knows that the claim was there.
-func (s *Store) addOnce(ctx context.Context, args []any, group []addition, results []Delivered) (lost []int, err error) {
-	c := s.catalog.Load()
+func (s *Store) addOnce(
+	ctx context.Context, c *catalog, sql string, args []any, group []addition, results []Delivered,
+) (lost []int, err error) {
 	distinct := map[int]bool{}
 	for _, a := range group {
 		distinct[a.shard] = true
 	}
-	rows, err := s.pool.Query(ctx, c.deliver, append(args[:len(args):len(args)], len(distinct))...)
+	rows, err := s.pool.Query(ctx, sql, append(args[:len(args):len(args)], len(distinct))...)
 	if err != nil {
 		return nil, err
 	}

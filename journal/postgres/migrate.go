@@ -147,7 +147,7 @@ INSERT INTO hooktroupe_segments (segment, claims) SELECT 1, 1 FROM chosen`, strc
 	}
 	if done.RowsAffected() > 0 {
 		report(Step{What: fmt.Sprintf("made %d shards", want)})
-		return nil
+		return s.tuneRecords(ctx, 1)
 	}
 	have, err := readSchema(ctx, s.pool)
 	if err == nil && s.config.Shards != 0 && s.config.Shards != have {

@@ -110,6 +110,9 @@ WHERE g.closed_at IS NULL ORDER BY g.segment DESC LIMIT 1`).Scan(&open, &claims,
 			return err
 		}
 	}
+	if err := s.run(ctx, func(ctx context.Context) error { return s.tuneRecords(ctx, open+1) }); err != nil {
+		return err
+	}
 	return s.run(ctx, func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, rotateSQL, open, next, claims).Scan(&stats.Closed)
 	})

@@ -44,6 +44,37 @@ func age(tb testing.TB, s *postgres.Store, by time.Duration) {
 	}
 }
 
+// Rows of up to a page stay in one piece in the first segment and in every other, and the server makes no body smaller.
+func TestRowsStayInOnePiece(t *testing.T) {
+	s := open(t, postgres.Config{Shards: 2, SegmentBytes: 4 << 10})
+	write := func(from, size int) {
+		for n := range 3 {
+			d := delivery(from+n, n%2)
+			d.Body = make([]byte, size) // it would shrink
+			deliver(t, s, d)
+		}
+	}
+	write(0, 7000)
+	if stats := sweep(t, s, 0); !stats.Closed {
+		t.Fatalf("%+v", stats)
+	}
+	write(3, 7000)
+	for _, table := range []string{"hooktroupe_records_1", "hooktroupe_records_2"} {
+		var toasted int64
+		var storage, shortest string
+		err := s.Pool().QueryRow(t.Context(), `SELECT pg_relation_size(c.reltoastrelid), a.attstorage::text,
+			(SELECT min(pg_column_size(r.body)) FROM `+table+` r)::text
+			FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relname = $1 AND a.attname = 'body'`, table).
+			Scan(&toasted, &storage, &shortest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if toasted != 0 || storage != "e" || shortest != "7004" {
+			t.Errorf("%s: %d bytes beside it, storage %q, a body of 7000 bytes in %s", table, toasted, storage, shortest)
+		}
+	}
+}
+
 // A segment goes when every shard has released it, what is still needed stays where it was, and members that have not heard
 // of it find out.
 func TestSegmentsGo(t *testing.T) {
