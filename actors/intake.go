@@ -124,6 +124,7 @@ func (i *intake) flush(ctx actor.Context) {
 // report answers a group that is on stable storage, and tells who is to know.
 func (i *intake) report(ctx actor.Context, group []*intakeDelivery, answers []ShardAnswer) {
 	var shards []int
+	written := make([]stretch, 0, len(group))
 	fresh := group[:0]
 	for n, m := range group {
 		first := answers[n].First
@@ -137,6 +138,13 @@ func (i *intake) report(ctx actor.Context, group []*intakeDelivery, answers []Sh
 		ctx.Send(m.replyTo, &messages.DeliveryAccepted{WebhookId: first.String(), Status: messages.Status_STATUS_QUEUED})
 		shards = append(shards, m.shard.Shard)
 		fresh = append(fresh, m)
+		at := answers[n].At
+		record := journal.Record{
+			Position: at, Type: uint8(journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED), Data: m.shard.Head,
+		}
+		written = append(written, stretch{
+			shard: m.shard.Shard, span: ShardSpan{at, at}, records: []journal.Record{record},
+		})
 	}
 	if len(fresh) == 0 {
 		return
@@ -144,7 +152,7 @@ func (i *intake) report(ctx actor.Context, group []*intakeDelivery, answers []Sh
 	slices.Sort(shards)
 	shards = slices.Compact(shards)
 	ctx.Send(i.registry, &warmed{fresh})
-	ctx.Send(i.tail, &shardsTold{shards})
+	ctx.Send(i.tail, &appended{written})
 	i.members.Stored(shards)
 }
 

@@ -95,7 +95,8 @@ func (t *Troupe) writerProps() *actor.Props {
 	d := t.deps
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &shardWriter{
-			members: d.Membership, registry: t.registry, clock: d.Clock, metrics: d.Metrics, open: make(map[int]*shardQueue),
+			members: d.Membership, registry: t.registry, tail: t.tail, clock: d.Clock, metrics: d.Metrics,
+			open:      make(map[int]*shardQueue),
 			snapshots: shardSnapshotter{members: d.Membership, clock: d.Clock, metrics: d.Metrics},
 		}
 	}, actor.WithMailbox(actor.Unbounded(newDepth(d.Metrics, namePersister))))

@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
@@ -121,12 +123,34 @@ type replayer struct {
 	decoded decoded // by record, last
 }
 
-// record decodes a record and applies it.
+// record decodes a record and applies it, or those that it consists of.
 func (p *replayer) record(r journal.Record) error {
+	if journalv1.RecordType(r.Type) == journalv1.RecordType_RECORD_TYPE_CHANGES {
+		return p.several(r)
+	}
 	if err := p.decoder.record(r, &p.decoded); err != nil {
 		return err
 	}
 	return p.apply(&p.decoded)
+}
+
+// several applies the records of a Changes. They lie where it lies.
+func (p *replayer) several(r journal.Record) error {
+	var m journalv1.Changes
+	if err := proto.Unmarshal(r.Data, &m); err != nil {
+		return err
+	}
+	for n, c := range m.GetChanges() {
+		if kind := c.GetType(); kind == journalv1.RecordType_RECORD_TYPE_CHANGES {
+			return fmt.Errorf("change %d is several itself", n)
+		} else if kind != journalv1.RecordType(uint8(kind)) {
+			return fmt.Errorf("change %d: unknown record type %d", n, kind)
+		}
+		if err := p.record(journal.Record{Position: r.Position, Type: uint8(c.GetType()), Data: c.GetData()}); err != nil {
+			return fmt.Errorf("change %d: %w", n, err)
+		}
+	}
+	return nil
 }
 
 func (p *replayer) apply(d *decoded) error {

@@ -14,6 +14,9 @@ const MaxShards = 1024
 // ShardLog is the log of every shard of a cluster, in a store that all members share. Deliveries are appended by any
 // member, everything else by the shard's owner alone. Its methods block, and may be called from several goroutines.
 //
+// The records of a shard's log are numbered without gaps as long as their segment is the same: a record's Offset is one more than
+// that of the record before it.
+//
 // An error that is not one of package journal's means that the store did not answer: what was to be written may have been
 // or not. It is then written again, which does no harm: a delivery is known by its task's ID, and recovery passes over the
 // repetition of a change.
@@ -23,7 +26,7 @@ type ShardLog interface {
 	Deliver(deliveries []ShardDelivery) ([]ShardAnswer, error)
 	// Append appends the changes of several shards; the answers are in the order of the batches, and a batch is written
 	// whole or not at all. journal.ErrFenced is that of a generation which is not the shard's newest.
-	Append(batches []ShardBatch) []error
+	Append(batches []ShardBatch) ([]ShardSpan, []error)
 	// Tail reads what follows the cursors, in order, as much at once as the store likes to give. Of a delivery it reads the
 	// head alone. Without kinds it reads records of every kind.
 	Tail(cursors []ShardCursor, kinds ...uint8) ([]ShardNews, error)
@@ -57,7 +60,12 @@ type ShardDelivery struct {
 type ShardAnswer struct {
 	// First is the task that has the claim: the delivery's own, unless it is a duplicate.
 	First task.ID
+	// At is where the delivery's record lies; zero where that is not known, and for a duplicate.
+	At journal.Position
 }
+
+// ShardSpan is where a batch lies: its first and its last record. It is zero for one without records, and after an error.
+type ShardSpan struct{ First, Last journal.Position }
 
 // ShardBatch is what the owner of a shard has decided, in order.
 type ShardBatch struct {

@@ -6,9 +6,13 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hooktroupe/hooktroupe/actors"
 	"github.com/hooktroupe/hooktroupe/journal"
+	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
 )
 
@@ -25,6 +29,7 @@ type memoryLog struct {
 	away        bool
 	loseAnswers int // of so many appends the answer is lost once they are written
 	written     []writtenBatch
+	found       int // how many records of some kinds were looked for and found
 }
 
 type storedRecord struct {
@@ -70,15 +75,16 @@ func (l *memoryLog) Deliver(deliveries []actors.ShardDelivery) ([]actors.ShardAn
 			}
 			l.claims[d.Claim] = d.Task
 		}
+		answers[i].At = l.position(d.Shard, len(l.logs[d.Shard]))
 		l.logs[d.Shard] = append(l.logs[d.Shard], storedRecord{1, bytes.Clone(d.Head), bytes.Clone(d.Body)})
 	}
 	return answers, nil
 }
 
-func (l *memoryLog) Append(batches []actors.ShardBatch) []error {
+func (l *memoryLog) Append(batches []actors.ShardBatch) ([]actors.ShardSpan, []error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	errs := make([]error, len(batches))
+	spans, errs := make([]actors.ShardSpan, len(batches)), make([]error, len(batches))
 	for i, b := range batches {
 		switch {
 		case l.away:
@@ -88,6 +94,7 @@ func (l *memoryLog) Append(batches []actors.ShardBatch) []error {
 			errs[i] = journal.ErrFenced
 			continue
 		}
+		first := len(l.logs[b.Shard])
 		for _, e := range b.Entries {
 			l.logs[b.Shard] = append(l.logs[b.Shard], storedRecord{e.Type, bytes.Clone(e.Data), nil})
 		}
@@ -95,9 +102,11 @@ func (l *memoryLog) Append(batches []actors.ShardBatch) []error {
 		if l.loseAnswers > 0 {
 			l.loseAnswers--
 			errs[i] = errStore
+		} else if len(b.Entries) > 0 {
+			spans[i] = actors.ShardSpan{First: l.position(b.Shard, first), Last: l.position(b.Shard, len(l.logs[b.Shard])-1)}
 		}
 	}
-	return errs
+	return spans, errs
 }
 
 // note is what a member appends that is not the owner.
@@ -126,6 +135,9 @@ func (l *memoryLog) Tail(cursors []actors.ShardCursor, kinds ...uint8) ([]actors
 			n.Through = l.position(c.Shard, index)
 			if len(kinds) == 0 || slices.Contains(kinds, r.kind) {
 				n.Records = append(n.Records, journal.Record{Position: n.Through, Type: r.kind, Data: r.head})
+				if len(kinds) > 0 {
+					l.found++
+				}
 			}
 		}
 		news = append(news, n)
@@ -198,6 +210,48 @@ func (s *memoryStorage) Compact(before journal.Position, live []journal.Position
 		}
 	}
 	return nil
+}
+
+// kinds are those of a shard's records, in order.
+func (l *memoryLog) kinds(shard int) (kinds []journalv1.RecordType) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.logs[shard] {
+		kinds = append(kinds, journalv1.RecordType(r.kind))
+	}
+	return kinds
+}
+
+// ended is how many attempts have ended by the records of a shard.
+func (l *memoryLog) ended(t *testing.T, shard int) (n int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.logs[shard] {
+		kinds := []journalv1.RecordType{journalv1.RecordType(r.kind)}
+		if kinds[0] == journalv1.RecordType_RECORD_TYPE_CHANGES {
+			var several journalv1.Changes
+			if err := proto.Unmarshal(r.head, &several); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range several.GetChanges() {
+				kinds = append(kinds, c.GetType())
+			}
+		}
+		for _, kind := range kinds {
+			if kind == journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// looked is how many records were looked for and found.
+func (l *memoryLog) looked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.found
 }
 
 // set changes the store as a test likes.

@@ -13,8 +13,13 @@ import (
 	"github.com/hooktroupe/hooktroupe/internal/clock"
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages"
+	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/metrics"
 )
+
+// lingerShards is how long changes that nobody waits for are kept, so that more of a shard become one record: what a shard's part of
+// a group costs the store hardly depends on its size. After a crash, attempts that ended within that time run again.
+const lingerShards = 50 * time.Millisecond
 
 // storeRetry is the wait before changes that the store did not take are written again.
 const storeRetry = 200 * time.Millisecond
@@ -27,6 +32,7 @@ const storeRetry = 200 * time.Millisecond
 type shardWriter struct {
 	members   *Membership
 	registry  *actor.PID
+	tail      *actor.PID
 	clock     clock.Clock
 	metrics   *metrics.Set
 	snapshots shardSnapshotter
@@ -110,7 +116,7 @@ func (w *shardWriter) gather(ctx actor.Context, m *store) {
 		w.flushSoon(ctx)
 	case !w.lingering:
 		w.lingering = true
-		w.mailLater(ctx, lingerChanges, lingerOver{})
+		w.mailLater(ctx, lingerShards, lingerOver{})
 	}
 }
 
@@ -188,13 +194,15 @@ func (w *shardWriter) flush(ctx actor.Context) {
 		return
 	}
 	started := w.clock.Now()
-	errs := w.members.Log.Append(batches)
+	spans, errs := w.members.Log.Append(batches)
 	w.metrics.Journal.AppendSeconds.Observe(w.clock.Now().Sub(started).Seconds())
 	again, left := false, false
+	var written []stretch
 	for i, b := range batches {
 		q := w.open[b.Shard]
 		switch err := errs[i]; {
 		case err == nil:
+			written = append(written, stretch{shard: b.Shard, span: spans[i]})
 			w.written(ctx, b.Shard, q, taken[i])
 			left = left || len(q.gathered) > 0
 		case errors.Is(err, journal.ErrFenced):
@@ -205,6 +213,9 @@ func (w *shardWriter) flush(ctx actor.Context) {
 			w.metrics.Journal.Errors.With("append").Inc()
 		}
 	}
+	if len(written) > 0 {
+		ctx.Send(w.tail, &appended{written})
+	}
 	switch {
 	case again && !w.flushing:
 		w.flushing = true // by the timer
@@ -214,9 +225,25 @@ func (w *shardWriter) flush(ctx actor.Context) {
 	}
 }
 
-// batch encodes the front of a queue, up to a group's bound; n is how much of the queue it is.
+// maxPacked bounds the changes of a shard that become one record, in bytes: it is to fit into a page of the store.
+const maxPacked = 4 << 10
+
+// batch encodes the front of a queue, up to a group's bound; n is how much of the queue it is. Several small records become
+// one: a row of its own for each is most of what a small one costs the store.
 func (q *shardQueue) batch(number int) (b ShardBatch, n, size int) {
 	b = ShardBatch{Shard: number, Generation: q.generation}
+	var packed journalv1.Changes
+	bytes := 0 // of packed
+	seal := func() {
+		switch {
+		case len(packed.Changes) == 1:
+			c := packed.Changes[0]
+			b.Entries = append(b.Entries, journal.Entry{Type: uint8(c.GetType()), Data: c.GetData()})
+		case len(packed.Changes) > 1:
+			b.Entries = append(b.Entries, encoded(journalv1.RecordType_RECORD_TYPE_CHANGES, &packed))
+		}
+		packed.Changes, bytes = nil, 0
+	}
 	for _, m := range q.gathered {
 		if size >= maxGroupBytes {
 			break
@@ -225,14 +252,23 @@ func (q *shardQueue) batch(number int) (b ShardBatch, n, size int) {
 		if m.record == nil {
 			continue // only an answer, when all before it is written
 		}
-		data, err := proto.Marshal(m.record)
-		if err != nil {
-			panic(fmt.Sprintf("encode a record of type %v: %v", m.kind, err)) // of our own making
+		e := encoded(m.kind, m.record)
+		if size += len(e.Data); bytes+len(e.Data) > maxPacked {
+			seal()
 		}
-		b.Entries = append(b.Entries, journal.Entry{Type: uint8(m.kind), Data: data})
-		size += len(data)
+		packed.Changes, bytes = append(packed.Changes, &journalv1.Change{Type: m.kind, Data: e.Data}), bytes+len(e.Data)
 	}
+	seal()
 	return b, n, size
+}
+
+// encoded is a record of our own making.
+func encoded(kind journalv1.RecordType, record proto.Message) journal.Entry {
+	data, err := proto.Marshal(record)
+	if err != nil {
+		panic(fmt.Sprintf("encode a record of type %v: %v", kind, err))
+	}
+	return journal.Entry{Type: uint8(kind), Data: data}
 }
 
 // written answers those who waited for the front of a queue.

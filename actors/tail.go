@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,8 +24,16 @@ var tailed = []uint8{
 	uint8(journalv1.RecordType_RECORD_TYPE_TASK_ACCEPTED), uint8(journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED),
 }
 
+const (
+	// gapPatience is how long what lies between this member's own records is waited for before the log is asked: mostly they are
+	// its own as well, and on their way here.
+	gapPatience = 20 * time.Millisecond
+	// maxAhead bounds the records behind a gap that are kept for each shard.
+	maxAhead = 1024
+)
+
 // tail follows the logs of the shards that this member owns, and mails the registry what other members, or this one's
-// intake, have appended. Blocking I/O is its job.
+// intake, have appended. What this member appended it need not ask for, if it follows what was known. Blocking I/O is its job.
 type tail struct {
 	log      ShardLog
 	registry *actor.PID
@@ -34,16 +43,29 @@ type tail struct {
 	followed map[int]*tailedShard
 	told     map[int]struct{} // have something new, as somebody said
 	looking  bool             // a look is in the mailbox
+	minding  bool             // a look at gaps will be in the mailbox
 }
 
 // tailedShard is one of them.
 type tailedShard struct {
 	generation int64
 	after      journal.Position
+	mailed     journal.Position // how far the registry knows that it was followed
+	ahead      []stretch        // behind a gap, in order
+}
+
+// stretch is what this member appended to a shard's log in one piece; records are those that the registry does not know.
+type stretch struct {
+	shard   int
+	span    ShardSpan
+	records []journal.Record
 }
 
 // What others tell the tail, and it tells itself.
 type (
+	// appended says what this member has appended, to shards of its own or of others. Intake and persister to tail.
+	appended struct{ written []stretch }
+	mindGaps struct{}
 	// follow asks for what comes behind a position. Registry to tail.
 	follow struct {
 		shard      int
@@ -75,7 +97,7 @@ func (t *tail) Receive(ctx actor.Context) {
 	case *actor.Started:
 		t.later(ctx)
 	case *follow:
-		t.followed[m.shard] = &tailedShard{generation: m.generation, after: m.after}
+		t.followed[m.shard] = &tailedShard{generation: m.generation, after: m.after, mailed: m.after}
 		t.look(ctx, m.shard)
 	case *unfollow:
 		if f, known := t.followed[m.shard]; known && f.generation == m.generation {
@@ -83,6 +105,11 @@ func (t *tail) Receive(ctx actor.Context) {
 		}
 	case *shardsTold:
 		t.look(ctx, m.shards...)
+	case *appended:
+		t.appended(ctx, m.written)
+	case mindGaps:
+		t.minding = false
+		t.mindGaps(ctx)
 	case *lookFor:
 		t.told[m.shard] = struct{}{}
 		t.read(ctx)
@@ -91,8 +118,11 @@ func (t *tail) Receive(ctx actor.Context) {
 		t.looking = false
 		t.read(ctx)
 	case lookAtAll:
-		for shard := range t.followed {
+		for shard, f := range t.followed {
 			t.told[shard] = struct{}{}
+			if f.after.Compare(f.mailed) > 0 {
+				t.mail(ctx, f, ShardNews{Shard: shard, Through: f.after})
+			}
 		}
 		t.read(ctx)
 		t.later(ctx)
@@ -102,6 +132,73 @@ func (t *tail) Receive(ctx actor.Context) {
 func (t *tail) later(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	t.clock.AfterFunc(tailInterval, func() { root.Send(self, lookAtAll{}) })
+}
+
+// appended takes what follows what is known, and keeps what does not until the gap is closed.
+func (t *tail) appended(ctx actor.Context, written []stretch) {
+	for _, w := range written {
+		f, ours := t.followed[w.shard]
+		switch {
+		case !ours:
+		case w.span.First.IsZero() && len(w.records) == 0: // there was nothing to write
+		case w.span.First.IsZero() || f.after.IsZero() || len(f.ahead) >= maxAhead:
+			t.look(ctx, w.shard)
+		default:
+			f.ahead = append(f.ahead, w)
+		}
+	}
+	gap := false
+	for _, w := range written {
+		if f, ours := t.followed[w.shard]; ours && len(f.ahead) > 0 {
+			t.advance(ctx, w.shard, f)
+			gap = gap || len(f.ahead) > 0
+		}
+	}
+	if gap && !t.minding {
+		t.minding = true
+		self, root := ctx.Self(), ctx.ActorSystem().Root
+		t.clock.AfterFunc(gapPatience, func() { root.Send(self, mindGaps{}) })
+	}
+}
+
+// advance goes over what follows. The registry need not hear at once that nothing is in it that it does not know.
+func (t *tail) advance(ctx actor.Context, shard int, f *tailedShard) {
+	slices.SortFunc(f.ahead, func(a, b stretch) int { return a.span.First.Compare(b.span.First) })
+	var records []journal.Record
+	passed := 0
+	for _, w := range f.ahead {
+		if w.span.Last.Compare(f.after) > 0 {
+			if w.span.First.Segment != f.after.Segment || w.span.First.Offset > f.after.Offset+1 {
+				break
+			}
+			for _, r := range w.records {
+				if r.Position.Compare(f.after) > 0 {
+					records = append(records, r)
+				}
+			}
+			f.after = w.span.Last
+		}
+		passed++
+	}
+	f.ahead = slices.Delete(f.ahead, 0, passed)
+	if len(records) > 0 {
+		t.mail(ctx, f, ShardNews{Shard: shard, Records: records, Through: f.after})
+	}
+}
+
+// mail passes on how far a shard was followed, and what was found on the way.
+func (t *tail) mail(ctx actor.Context, f *tailedShard, n ShardNews) {
+	f.mailed = n.Through
+	ctx.Send(t.registry, &shardNews{ShardNews: n, generation: f.generation})
+}
+
+// mindGaps has the logs asked where a gap was not closed.
+func (t *tail) mindGaps(ctx actor.Context) {
+	for shard, f := range t.followed {
+		if len(f.ahead) > 0 {
+			t.look(ctx, shard)
+		}
+	}
 }
 
 // look notes that shards have something new, and looks once what else is in the mailbox has been noted.
@@ -140,7 +237,8 @@ func (t *tail) read(ctx actor.Context) {
 			continue
 		}
 		f.after = n.Through
-		ctx.Send(t.registry, &shardNews{ShardNews: n, generation: f.generation})
+		t.mail(ctx, f, n)
+		t.advance(ctx, n.Shard, f)
 		if n.More {
 			t.look(ctx, n.Shard)
 		}

@@ -38,16 +38,16 @@ func (l shardLog) Deliver(deliveries []actors.ShardDelivery) ([]actors.ShardAnsw
 	}
 	answers := make([]actors.ShardAnswer, len(delivered))
 	for i, d := range delivered {
-		answers[i].First = deliveries[i].Task
+		answers[i].First, answers[i].At = deliveries[i].Task, d.Position
 		if d.Duplicate {
-			answers[i].First = d.FirstID
+			answers[i] = actors.ShardAnswer{First: d.FirstID}
 		}
 	}
 	return answers, nil
 }
 
 // Append is actors.ShardLog.
-func (l shardLog) Append(batches []actors.ShardBatch) []error {
+func (l shardLog) Append(batches []actors.ShardBatch) ([]actors.ShardSpan, []error) {
 	group := make([]postgres.Batch, len(batches))
 	for i, b := range batches {
 		group[i] = postgres.Batch{Shard: b.Shard, Generation: b.Generation}
@@ -55,8 +55,14 @@ func (l shardLog) Append(batches []actors.ShardBatch) []error {
 			group[i].Entries = append(group[i].Entries, postgres.Entry{Type: e.Type, Data: e.Data})
 		}
 	}
-	_, errs := l.store.Append(context.Background(), group)
-	return errs
+	positions, errs := l.store.Append(context.Background(), group)
+	spans := make([]actors.ShardSpan, len(batches))
+	for i, p := range positions {
+		if len(p) > 0 && errs[i] == nil {
+			spans[i] = actors.ShardSpan{First: p[0], Last: p[len(p)-1]}
+		}
+	}
+	return spans, errs
 }
 
 // Tail is actors.ShardLog.

@@ -173,6 +173,11 @@ func readRecord(t *testing.T, r journal.Record, stories map[string]*story, open 
 			s.completed = true
 			open[s.key] = open[s.key][1:]
 		}
+	case journalv1.RecordType_RECORD_TYPE_CHANGES:
+		for _, c := range decode(t, r, &journalv1.Changes{}).GetChanges() {
+			one := journal.Record{Position: r.Position, Type: uint8(c.GetType()), Data: c.GetData()}
+			readRecord(t, one, stories, open, deliveries)
+		}
 	case journalv1.RecordType_RECORD_TYPE_TASK_REDELIVERED: // anybody may note that
 	default:
 		t.Errorf("nobody asked for a record of type %v", journalv1.RecordType(r.Type))

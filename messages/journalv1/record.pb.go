@@ -54,6 +54,8 @@ const (
 	RecordType_RECORD_TYPE_LANE_PAUSED RecordType = 11
 	// TaskRedelivered.
 	RecordType_RECORD_TYPE_TASK_REDELIVERED RecordType = 12
+	// Changes.
+	RecordType_RECORD_TYPE_CHANGES RecordType = 13
 )
 
 // Enum value maps for RecordType.
@@ -72,6 +74,7 @@ var (
 		10: "RECORD_TYPE_TASK_MOVED",
 		11: "RECORD_TYPE_LANE_PAUSED",
 		12: "RECORD_TYPE_TASK_REDELIVERED",
+		13: "RECORD_TYPE_CHANGES",
 	}
 	RecordType_value = map[string]int32{
 		"RECORD_TYPE_UNSPECIFIED":      0,
@@ -87,6 +90,7 @@ var (
 		"RECORD_TYPE_TASK_MOVED":       10,
 		"RECORD_TYPE_LANE_PAUSED":      11,
 		"RECORD_TYPE_TASK_REDELIVERED": 12,
+		"RECORD_TYPE_CHANGES":          13,
 	}
 )
 
@@ -1104,6 +1108,107 @@ func (x *TaskRedelivered) GetAt() int64 {
 	return 0
 }
 
+// Changes are several records in one, in order: what the owner of a cluster's shard has decided meanwhile.
+type Changes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// changes are the records, none of them a Changes.
+	Changes       []*Change `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Changes) Reset() {
+	*x = Changes{}
+	mi := &file_journal_v1_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Changes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Changes) ProtoMessage() {}
+
+func (x *Changes) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Changes.ProtoReflect.Descriptor instead.
+func (*Changes) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Changes) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// Change is one of several records.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// type is that of the record.
+	Type RecordType `protobuf:"varint,1,opt,name=type,proto3,enum=journal.v1.RecordType" json:"type,omitempty"`
+	// data is its payload.
+	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_journal_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Change) GetType() RecordType {
+	if x != nil {
+		return x.Type
+	}
+	return RecordType_RECORD_TYPE_UNSPECIFIED
+}
+
+func (x *Change) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // TasksForgotten drops finished tasks.
 type TasksForgotten struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1115,7 +1220,7 @@ type TasksForgotten struct {
 
 func (x *TasksForgotten) Reset() {
 	*x = TasksForgotten{}
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1232,7 @@ func (x *TasksForgotten) String() string {
 func (*TasksForgotten) ProtoMessage() {}
 
 func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1245,7 @@ func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TasksForgotten.ProtoReflect.Descriptor instead.
 func (*TasksForgotten) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TasksForgotten) GetTaskIds() []byte {
@@ -1171,7 +1276,7 @@ type TaskImported struct {
 
 func (x *TaskImported) Reset() {
 	*x = TaskImported{}
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1288,7 @@ func (x *TaskImported) String() string {
 func (*TaskImported) ProtoMessage() {}
 
 func (x *TaskImported) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1301,7 @@ func (x *TaskImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskImported.ProtoReflect.Descriptor instead.
 func (*TaskImported) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TaskImported) GetAccepted() *TaskAccepted {
@@ -1314,7 +1419,7 @@ type SnapshotTask struct {
 
 func (x *SnapshotTask) Reset() {
 	*x = SnapshotTask{}
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1431,7 @@ func (x *SnapshotTask) String() string {
 func (*SnapshotTask) ProtoMessage() {}
 
 func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1444,7 @@ func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTask.ProtoReflect.Descriptor instead.
 func (*SnapshotTask) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SnapshotTask) GetTaskIdHigh() uint64 {
@@ -1585,7 +1690,7 @@ type SnapshotAttempt struct {
 
 func (x *SnapshotAttempt) Reset() {
 	*x = SnapshotAttempt{}
-	mi := &file_journal_v1_record_proto_msgTypes[15]
+	mi := &file_journal_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1702,7 @@ func (x *SnapshotAttempt) String() string {
 func (*SnapshotAttempt) ProtoMessage() {}
 
 func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[15]
+	mi := &file_journal_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1715,7 @@ func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotAttempt.ProtoReflect.Descriptor instead.
 func (*SnapshotAttempt) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SnapshotAttempt) GetNumber() uint32 {
@@ -1732,7 +1837,12 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x02at\x18\x04 \x01(\x03R\x02at\":\n" +
 	"\x0fTaskRedelivered\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
-	"\x02at\x18\x02 \x01(\x03R\x02at\"+\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"7\n" +
+	"\aChanges\x12,\n" +
+	"\achanges\x18\x01 \x03(\v2\x12.journal.v1.ChangeR\achanges\"H\n" +
+	"\x06Change\x12*\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x16.journal.v1.RecordTypeR\x04type\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"+\n" +
 	"\x0eTasksForgotten\x12\x19\n" +
 	"\btask_ids\x18\x01 \x01(\fR\ataskIds\"\xc5\x01\n" +
 	"\fTaskImported\x124\n" +
@@ -1789,7 +1899,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
 	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12\x18\n" +
 	"\aoutcome\x18\x04 \x01(\rR\aoutcome\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error*\xa1\x03\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error*\xba\x03\n" +
 	"\n" +
 	"RecordType\x12\x1b\n" +
 	"\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
@@ -1805,7 +1915,8 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x16RECORD_TYPE_TASK_MOVED\x10\n" +
 	"\x12\x1b\n" +
 	"\x17RECORD_TYPE_LANE_PAUSED\x10\v\x12 \n" +
-	"\x1cRECORD_TYPE_TASK_REDELIVERED\x10\fB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
+	"\x1cRECORD_TYPE_TASK_REDELIVERED\x10\f\x12\x17\n" +
+	"\x13RECORD_TYPE_CHANGES\x10\rB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
 
 var (
 	file_journal_v1_record_proto_rawDescOnce sync.Once
@@ -1820,7 +1931,7 @@ func file_journal_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_journal_v1_record_proto_goTypes = []any{
 	(RecordType)(0),         // 0: journal.v1.RecordType
 	(*Header)(nil),          // 1: journal.v1.Header
@@ -1835,21 +1946,25 @@ var file_journal_v1_record_proto_goTypes = []any{
 	(*TaskMoved)(nil),       // 10: journal.v1.TaskMoved
 	(*LanePaused)(nil),      // 11: journal.v1.LanePaused
 	(*TaskRedelivered)(nil), // 12: journal.v1.TaskRedelivered
-	(*TasksForgotten)(nil),  // 13: journal.v1.TasksForgotten
-	(*TaskImported)(nil),    // 14: journal.v1.TaskImported
-	(*SnapshotTask)(nil),    // 15: journal.v1.SnapshotTask
-	(*SnapshotAttempt)(nil), // 16: journal.v1.SnapshotAttempt
+	(*Changes)(nil),         // 13: journal.v1.Changes
+	(*Change)(nil),          // 14: journal.v1.Change
+	(*TasksForgotten)(nil),  // 15: journal.v1.TasksForgotten
+	(*TaskImported)(nil),    // 16: journal.v1.TaskImported
+	(*SnapshotTask)(nil),    // 17: journal.v1.SnapshotTask
+	(*SnapshotAttempt)(nil), // 18: journal.v1.SnapshotAttempt
 }
 var file_journal_v1_record_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
 	3,  // 1: journal.v1.TaskAccepted.parts:type_name -> journal.v1.Part
-	2,  // 2: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
-	16, // 3: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
-	4,  // [4:4] is the sub-list for method output_type
-	4,  // [4:4] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	14, // 2: journal.v1.Changes.changes:type_name -> journal.v1.Change
+	0,  // 3: journal.v1.Change.type:type_name -> journal.v1.RecordType
+	2,  // 4: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
+	18, // 5: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_record_proto_init() }
@@ -1863,7 +1978,7 @@ func file_journal_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_record_proto_rawDesc), len(file_journal_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
