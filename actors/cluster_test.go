@@ -422,6 +422,36 @@ func TestALapsedLeaseStartsNothing(t *testing.T) {
 	front.await(id, messages.Status_STATUS_COMPLETED)
 }
 
+// A member that slept between an attempt's assignment and its begin does not run it: another may by then.
+func TestAnAttemptDoesNotBeginAfterItsLease(t *testing.T) {
+	var runs atomic.Int32
+	c := newCluster(t, func(context.Context, *handler.Task) ([]byte, error) {
+		runs.Add(1)
+		return nil, nil
+	})
+	owner, front := c.join("owner").take(), c.join("front")
+	var had map[int]int64 // set once, before the attempt's end is in the log
+	var slept sync.Once
+	c.log.set(func(l *memoryLog) { l.reading = func() { slept.Do(func() { had = owner.lapse() }) } })
+	id := front.accept("d", "k").GetWebhookId() // the owner has to read it
+	c.eventually("the end of the attempt is in the log", func() (yes bool) {
+		c.log.set(func(l *memoryLog) {
+			yes = slices.ContainsFunc(l.logs[shardOf(t, id)], func(r storedRecord) bool {
+				return journalv1.RecordType(r.kind) == journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED
+			})
+		})
+		return yes
+	})
+	if runs.Load() != 0 {
+		t.Error("the handler ran without a lease")
+	}
+	owner.validate(had)
+	owner.await(id, messages.Status_STATUS_COMPLETED)
+	if runs.Load() != 1 {
+		t.Errorf("the handler ran %d times", runs.Load())
+	}
+}
+
 // TestALeaseThatIsRenewedAtTheLastMoment has the registry find its lease lapsed, and then valid again, without being told to leave
 // any shard: nothing that waits is forgotten, and the order is kept.
 func TestALeaseThatIsRenewedAtTheLastMoment(t *testing.T) {

@@ -27,7 +27,8 @@ type memoryLog struct {
 	snapshots   map[int]memorySnapshot
 	generations map[int]int64
 	away        bool
-	loseAnswers int // of so many appends the answer is lost once they are written
+	loseAnswers int    // of so many appends the answer is lost once they are written
+	reading     func() // called by each Read before it begins; nil for nothing
 	written     []writtenBatch
 	found       int // how many records of some kinds were looked for and found
 }
@@ -146,6 +147,12 @@ func (l *memoryLog) Tail(cursors []actors.ShardCursor, kinds ...uint8) ([]actors
 }
 
 func (l *memoryLog) Read(at journal.Position) (journal.Record, error) {
+	l.mu.Lock()
+	reading := l.reading
+	l.mu.Unlock()
+	if reading != nil {
+		reading()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.logs[int(at.Segment)%1024]
