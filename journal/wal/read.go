@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hooktroupe/hooktroupe/journal"
 )
@@ -61,26 +62,34 @@ func allZero(p []byte) bool {
 	return true
 }
 
-// Replay reads each segment once, a mebibyte at a time, and allocates nothing per record.
+// Replay reads each segment once, a mebibyte at a time, and allocates nothing per record. Another goroutine reads ahead while fn
+// works.
 func (j *Journal) Replay(from journal.Position, fn func(journal.Record) error) error {
 	segments, err := j.table()
 	if err != nil {
 		return err
 	}
-	var scan scanner
+	segments = slices.DeleteFunc(segments, func(s *segment) bool { return s.head.number < from.Segment })
+	scan := scanner{ahead: startReadAhead(slices.DeleteFunc(slices.Clone(segments), func(s *segment) bool {
+		return !readsWhole(s, from)
+	}))}
+	defer scan.ahead.close()
 	for _, s := range segments {
-		if s.head.number < from.Segment {
-			continue
-		}
 		offset := uint32(0)
 		if s.head.number == from.Segment {
 			offset = from.Offset
 		}
+		scan.following = readsWhole(s, from)
 		if err := j.replay(&scan, s, offset, fn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readsWhole says whether a replay reads a segment from begin to end. Of a sparse one it passes over the holes.
+func readsWhole(s *segment, from journal.Position) bool {
+	return !s.isSparse() && s.head.number != from.Segment
 }
 
 func (j *Journal) replay(scan *scanner, s *segment, from uint32, fn func(journal.Record) error) error {

@@ -22,12 +22,20 @@ type scanner struct {
 	key    key
 	buf    []byte // what the file has at start
 	start  int64
+
+	ahead     *readAhead // nil for none
+	following bool       // ahead reads this segment
+	lent      []byte     // its buffer that buf is a part of; nil if it is none
+	long      []byte     // for frames that are longer than a block of it
 }
 
 // reset turns to another segment. Bytes behind the end of its file read as zeros.
 func (s *scanner) reset(file io.ReaderAt, name string, number uint32, salt uint64) {
 	s.file, s.name, s.number, s.key = file, name, number, newKey(salt)
-	s.buf, s.start = s.buf[:0], 0
+	s.giveBack()
+	if s.buf, s.start = s.buf[:0], 0; s.ahead != nil {
+		s.buf = nil // it may be another's, or long
+	}
 }
 
 func (s *scanner) corrupt(offset uint32, reason string) error {
@@ -39,6 +47,12 @@ func (s *scanner) bytes(offset uint32, n int) ([]byte, error) {
 	at := int64(offset) - s.start
 	if at >= 0 && at+int64(n) <= int64(len(s.buf)) {
 		return s.buf[at : at+int64(n)], nil
+	}
+	if s.following {
+		if err := s.follow(offset, n); err != nil {
+			return nil, err
+		}
+		return s.buf[int64(offset)-s.start:][:n], nil
 	}
 	want := max(n, scanBytes)
 	if cap(s.buf) < want {
