@@ -468,6 +468,14 @@ func TestBytesBeyondTheBoundAreRefused(t *testing.T) {
 			t.Errorf("%T: got %d %s", body, resp.StatusCode, text)
 		}
 	}
+	for size, want := range map[int]int{100: 100, 101: 503} { // before any of it is sent
+		ctx := new(fasthttp.RequestCtx)
+		ctx.Init(&fasthttp.Request{}, nil, nil)
+		readHeader(t, ctx, fmt.Sprintf("POST /webhooks/shop HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+		if got := w.Expect(ctx); got != want {
+			t.Errorf("%d bytes are announced: %d, want %d", size, got, want)
+		}
+	}
 	close(w.acceptor.hold)
 	if got := <-first; got != 202 {
 		t.Errorf("the first got %d", got)
