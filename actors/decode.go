@@ -34,6 +34,7 @@ type decoder struct {
 	accepted  acceptedDecoder
 	started   journalv1.AttemptStarted
 	ended     journalv1.AttemptEnded
+	made      journalv1.AttemptMade
 	cancelled journalv1.TaskCancelled
 	requeued  journalv1.TaskRequeued
 	replaced  journalv1.TaskSuperseded
@@ -41,7 +42,70 @@ type decoder struct {
 	moved     journalv1.TaskMoved
 }
 
-// record decodes a record into d.
+// each decodes a record into what next returns, and calls add when that is done; once for each change that it holds.
+func (p *decoder) each(r journal.Record, next func() *decoded, add func() error) error {
+	switch journalv1.RecordType(r.Type) {
+	case journalv1.RecordType_RECORD_TYPE_CHANGES:
+		return p.changes(r, next, add)
+	case journalv1.RecordType_RECORD_TYPE_ATTEMPT_MADE:
+		return p.attemptMade(r, next, add)
+	default:
+		if err := p.record(r, next()); err != nil {
+			return err
+		}
+		return add()
+	}
+}
+
+// changes decodes the records of a Changes. They lie where it lies.
+func (p *decoder) changes(r journal.Record, next func() *decoded, add func() error) error {
+	var m journalv1.Changes
+	if err := proto.Unmarshal(r.Data, &m); err != nil {
+		return err
+	}
+	for n, c := range m.GetChanges() {
+		kind := c.GetType()
+		switch {
+		case kind == journalv1.RecordType_RECORD_TYPE_CHANGES:
+			return fmt.Errorf("change %d is several itself", n)
+		case kind != journalv1.RecordType(uint8(kind)):
+			return fmt.Errorf("change %d: unknown record type %d", n, kind)
+		}
+		if err := p.each(journal.Record{Position: r.Position, Type: uint8(kind), Data: c.GetData()}, next, add); err != nil {
+			return fmt.Errorf("change %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// attemptMade decodes the start and the end of an attempt.
+func (p *decoder) attemptMade(r journal.Record, next func() *decoded, add func() error) error {
+	m := &p.made
+	if err := proto.Unmarshal(r.Data, m); err != nil {
+		return err
+	}
+	id, err := parseID(m.GetTaskId())
+	if err != nil {
+		return err
+	}
+	d := next()
+	d.at, d.kind = r.Position, journalv1.RecordType_RECORD_TYPE_ATTEMPT_STARTED
+	d.change = change{id: id, event: task.Event{
+		Kind: task.AttemptStarted, Attempt: m.GetAttempt(), At: m.GetStartedAt(), Revision: m.GetRevision() - 1,
+	}}
+	if err := add(); err != nil {
+		return err
+	}
+	d = next()
+	d.at, d.kind = r.Position, journalv1.RecordType_RECORD_TYPE_ATTEMPT_ENDED
+	d.change = change{id: id, err: m.GetError(), result: m.GetResult(), event: task.Event{
+		Kind: task.AttemptEnded, Attempt: m.GetAttempt(), At: m.GetStartedAt() + m.GetTook(), Revision: m.GetRevision(),
+		Outcome: task.Outcome(m.GetOutcome()), Next: task.Status(m.GetNext()), DueAt: m.GetDueAt(),
+	}}
+	return add()
+}
+
+// record decodes a record of one change into d.
 func (p *decoder) record(r journal.Record, d *decoded) error {
 	d.at, d.kind = r.Position, journalv1.RecordType(r.Type)
 	switch d.kind {

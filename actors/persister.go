@@ -16,8 +16,6 @@ import (
 const (
 	// maxGroupBytes is how large a group may grow before it is written whatever else waits.
 	maxGroupBytes = 8 << 20
-	// maxScratchBytes is how large the encoding buffer may stay after a group.
-	maxScratchBytes = 16 << 20
 	// lingerChanges is how long state changes may wait for a group to ride on before they are written for their own sake.
 	lingerChanges = 2 * time.Millisecond
 	// lazySync is how long a state change may wait for a group that syncs before it is synced for its own sake.
@@ -49,8 +47,7 @@ type persister struct {
 	syncing       bool // a syncDue is on its way
 	failed        bool
 
-	scratch   []byte
-	entries   []journal.Entry
+	encoder   groupEncoder
 	positions []journal.Position
 }
 
@@ -180,35 +177,21 @@ func (p *persister) keep(ctx actor.Context, group []*store) {
 	p.mailLater(ctx, fullRetry, flush{})
 }
 
-// append encodes a group and gives it to the journal.
+// append encodes a group and gives it to the journal. The positions are in the order of the group; deliveries, and what is
+// waited for, have one.
 func (p *persister) append(group []*store, opts journal.Options) ([]journal.Position, error) {
-	p.scratch, p.entries = p.scratch[:0], p.entries[:0]
-	marshal := proto.MarshalOptions{}
-	ends := make([]int, len(group))
-	for i, m := range group {
-		encoded, err := marshal.MarshalAppend(p.scratch, m.record)
-		if err != nil {
-			return nil, err
-		}
-		p.scratch, ends[i] = encoded, len(encoded)
-	}
-	begin := 0
-	for i, m := range group {
-		p.entries = append(p.entries, journal.Entry{Type: uint8(m.kind), Data: p.scratch[begin:ends[i]]})
-		begin = ends[i]
+	if err := p.encoder.encode(group); err != nil {
+		return nil, err
 	}
 	started := p.clock.Now()
-	positions, err := p.journal.Append(p.positions[:0], p.entries, opts)
+	positions, err := p.journal.Append(p.positions[:0], p.encoder.entries, opts)
 	p.metrics.Journal.AppendSeconds.Observe(p.clock.Now().Sub(started).Seconds())
-	p.metrics.Journal.GroupRecords.Observe(float64(len(group)))
-	if err == nil {
-		p.positions = positions
-		p.dirty = !opts.Sync
+	p.metrics.Journal.GroupRecords.Observe(float64(len(p.encoder.entries)))
+	if err != nil {
+		return nil, err
 	}
-	if cap(p.scratch) > maxScratchBytes {
-		p.scratch = nil
-	}
-	return positions, err
+	p.positions, p.dirty = positions, !opts.Sync
+	return p.encoder.placed(positions), nil
 }
 
 // report tells the registry, and then those who wait: whatever they ask for next finds the registry informed. Without

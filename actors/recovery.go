@@ -9,8 +9,6 @@ import (
 	"math"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/hooktroupe/hooktroupe/journal"
 	"github.com/hooktroupe/hooktroupe/messages/journalv1"
 	"github.com/hooktroupe/hooktroupe/task"
@@ -76,10 +74,7 @@ func (p *replayer) all(j journal.Journal, from journal.Position, progress Progre
 	return workAhead(func(a *ahead[decoded]) error {
 		var d decoder
 		return j.Replay(from, func(r journal.Record) error {
-			if err := d.record(r, a.next()); err != nil {
-				return misplaced(r.Position, err)
-			}
-			return a.add()
+			return misplaced(r.Position, d.each(r, a.next, a.add))
 		})
 	}, func(d *decoded) error {
 		if records++; records%10_000 == 0 {
@@ -125,32 +120,7 @@ type replayer struct {
 
 // record decodes a record and applies it, or those that it consists of.
 func (p *replayer) record(r journal.Record) error {
-	if journalv1.RecordType(r.Type) == journalv1.RecordType_RECORD_TYPE_CHANGES {
-		return p.several(r)
-	}
-	if err := p.decoder.record(r, &p.decoded); err != nil {
-		return err
-	}
-	return p.apply(&p.decoded)
-}
-
-// several applies the records of a Changes. They lie where it lies.
-func (p *replayer) several(r journal.Record) error {
-	var m journalv1.Changes
-	if err := proto.Unmarshal(r.Data, &m); err != nil {
-		return err
-	}
-	for n, c := range m.GetChanges() {
-		if kind := c.GetType(); kind == journalv1.RecordType_RECORD_TYPE_CHANGES {
-			return fmt.Errorf("change %d is several itself", n)
-		} else if kind != journalv1.RecordType(uint8(kind)) {
-			return fmt.Errorf("change %d: unknown record type %d", n, kind)
-		}
-		if err := p.record(journal.Record{Position: r.Position, Type: uint8(c.GetType()), Data: c.GetData()}); err != nil {
-			return fmt.Errorf("change %d: %w", n, err)
-		}
-	}
-	return nil
+	return p.decoder.each(r, func() *decoded { return &p.decoded }, func() error { return p.apply(&p.decoded) })
 }
 
 func (p *replayer) apply(d *decoded) error {

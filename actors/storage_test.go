@@ -111,11 +111,15 @@ func TestChangesWithoutAnyRoomAreKeptInOrder(t *testing.T) {
 	if _, refused, err := s.Retry(context.Background(), first); refused != nil || err != nil {
 		t.Fatal(refused, err)
 	}
-	s.eventually("it ran again", func() bool { return s.get(first).GetAttempts() == 2 })
+	s.eventually("it ran again", func() bool {
+		got := s.get(first)
+		return got.GetAttempts() == 2 && got.GetStatus() == completed
+	})
+	without := s.journal.Stats().Records
 	s.journal.failWith(nil)
 	s.eventually("the changes are written", func() bool {
 		s.clock.Advance(time.Second)
-		return s.journal.Stats().Records >= 6
+		return s.journal.Stats().Records > without
 	})
 	s.await(s.accept(s.delivery("second")).GetWebhookId(), completed)
 	before := s.list()
@@ -446,7 +450,7 @@ func TestSnapshotCoversOnlyWhatIsSynced(t *testing.T) {
 	id := s.accept(s.delivery("one")).GetWebhookId()
 	s.await(id, completed)
 	var covered journal.Position
-	for deadline := time.Now().Add(patience); before.Stats().Records < 3 || covered != before.End(); runtime.Gosched() {
+	for deadline := time.Now().Add(patience); before.Stats().Records < 2 || covered != before.End(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("the changes are not in a snapshot within %v", patience)
 		}

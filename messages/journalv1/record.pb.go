@@ -56,6 +56,8 @@ const (
 	RecordType_RECORD_TYPE_TASK_REDELIVERED RecordType = 12
 	// Changes.
 	RecordType_RECORD_TYPE_CHANGES RecordType = 13
+	// AttemptMade.
+	RecordType_RECORD_TYPE_ATTEMPT_MADE RecordType = 14
 )
 
 // Enum value maps for RecordType.
@@ -75,6 +77,7 @@ var (
 		11: "RECORD_TYPE_LANE_PAUSED",
 		12: "RECORD_TYPE_TASK_REDELIVERED",
 		13: "RECORD_TYPE_CHANGES",
+		14: "RECORD_TYPE_ATTEMPT_MADE",
 	}
 	RecordType_value = map[string]int32{
 		"RECORD_TYPE_UNSPECIFIED":      0,
@@ -91,6 +94,7 @@ var (
 		"RECORD_TYPE_LANE_PAUSED":      11,
 		"RECORD_TYPE_TASK_REDELIVERED": 12,
 		"RECORD_TYPE_CHANGES":          13,
+		"RECORD_TYPE_ATTEMPT_MADE":     14,
 	}
 )
 
@@ -613,6 +617,133 @@ func (x *AttemptEnded) GetRevision() uint32 {
 	return 0
 }
 
+// AttemptMade is an AttemptStarted and the AttemptEnded that follows it, where both are written at once.
+type AttemptMade struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_id is the 16 bytes of a UUIDv7.
+	TaskId []byte `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// attempt counts from 1.
+	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// started_at is in nanoseconds since 1970.
+	StartedAt int64 `protobuf:"varint,3,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// took is how much later it ended, in nanoseconds.
+	Took int64 `protobuf:"zigzag64,4,opt,name=took,proto3" json:"took,omitempty"`
+	// outcome is a webhook.v1.Outcome.
+	Outcome uint32 `protobuf:"varint,5,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// next is the webhook.v1.Status that follows.
+	Next uint32 `protobuf:"varint,6,opt,name=next,proto3" json:"next,omitempty"`
+	// due_at is when the next attempt may start, in nanoseconds since 1970; zero unless one follows.
+	DueAt int64 `protobuf:"varint,7,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// error is empty after success.
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// result is what the handler returned.
+	Result []byte `protobuf:"bytes,9,opt,name=result,proto3" json:"result,omitempty"`
+	// revision is that of the end; that of the start is one less.
+	Revision      uint32 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttemptMade) Reset() {
+	*x = AttemptMade{}
+	mi := &file_journal_v1_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttemptMade) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttemptMade) ProtoMessage() {}
+
+func (x *AttemptMade) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttemptMade.ProtoReflect.Descriptor instead.
+func (*AttemptMade) Descriptor() ([]byte, []int) {
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AttemptMade) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *AttemptMade) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetTook() int64 {
+	if x != nil {
+		return x.Took
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetOutcome() uint32 {
+	if x != nil {
+		return x.Outcome
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetNext() uint32 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetDueAt() int64 {
+	if x != nil {
+		return x.DueAt
+	}
+	return 0
+}
+
+func (x *AttemptMade) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *AttemptMade) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *AttemptMade) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // TaskCancelled ends a task on request.
 type TaskCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -630,7 +761,7 @@ type TaskCancelled struct {
 
 func (x *TaskCancelled) Reset() {
 	*x = TaskCancelled{}
-	mi := &file_journal_v1_record_proto_msgTypes[5]
+	mi := &file_journal_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +773,7 @@ func (x *TaskCancelled) String() string {
 func (*TaskCancelled) ProtoMessage() {}
 
 func (x *TaskCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[5]
+	mi := &file_journal_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +786,7 @@ func (x *TaskCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCancelled.ProtoReflect.Descriptor instead.
 func (*TaskCancelled) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TaskCancelled) GetTaskId() []byte {
@@ -701,7 +832,7 @@ type TaskRequeued struct {
 
 func (x *TaskRequeued) Reset() {
 	*x = TaskRequeued{}
-	mi := &file_journal_v1_record_proto_msgTypes[6]
+	mi := &file_journal_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +844,7 @@ func (x *TaskRequeued) String() string {
 func (*TaskRequeued) ProtoMessage() {}
 
 func (x *TaskRequeued) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[6]
+	mi := &file_journal_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +857,7 @@ func (x *TaskRequeued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRequeued.ProtoReflect.Descriptor instead.
 func (*TaskRequeued) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TaskRequeued) GetTaskId() []byte {
@@ -770,7 +901,7 @@ type TaskSuperseded struct {
 
 func (x *TaskSuperseded) Reset() {
 	*x = TaskSuperseded{}
-	mi := &file_journal_v1_record_proto_msgTypes[7]
+	mi := &file_journal_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +913,7 @@ func (x *TaskSuperseded) String() string {
 func (*TaskSuperseded) ProtoMessage() {}
 
 func (x *TaskSuperseded) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[7]
+	mi := &file_journal_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +926,7 @@ func (x *TaskSuperseded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSuperseded.ProtoReflect.Descriptor instead.
 func (*TaskSuperseded) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TaskSuperseded) GetTaskId() []byte {
@@ -850,7 +981,7 @@ type TaskExpired struct {
 
 func (x *TaskExpired) Reset() {
 	*x = TaskExpired{}
-	mi := &file_journal_v1_record_proto_msgTypes[8]
+	mi := &file_journal_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +993,7 @@ func (x *TaskExpired) String() string {
 func (*TaskExpired) ProtoMessage() {}
 
 func (x *TaskExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[8]
+	mi := &file_journal_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1006,7 @@ func (x *TaskExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskExpired.ProtoReflect.Descriptor instead.
 func (*TaskExpired) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaskExpired) GetTaskId() []byte {
@@ -923,7 +1054,7 @@ type TaskMoved struct {
 
 func (x *TaskMoved) Reset() {
 	*x = TaskMoved{}
-	mi := &file_journal_v1_record_proto_msgTypes[9]
+	mi := &file_journal_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1066,7 @@ func (x *TaskMoved) String() string {
 func (*TaskMoved) ProtoMessage() {}
 
 func (x *TaskMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[9]
+	mi := &file_journal_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1079,7 @@ func (x *TaskMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMoved.ProtoReflect.Descriptor instead.
 func (*TaskMoved) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskMoved) GetTaskId() []byte {
@@ -996,7 +1127,7 @@ type LanePaused struct {
 
 func (x *LanePaused) Reset() {
 	*x = LanePaused{}
-	mi := &file_journal_v1_record_proto_msgTypes[10]
+	mi := &file_journal_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1139,7 @@ func (x *LanePaused) String() string {
 func (*LanePaused) ProtoMessage() {}
 
 func (x *LanePaused) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[10]
+	mi := &file_journal_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1152,7 @@ func (x *LanePaused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LanePaused.ProtoReflect.Descriptor instead.
 func (*LanePaused) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LanePaused) GetRoute() string {
@@ -1066,7 +1197,7 @@ type TaskRedelivered struct {
 
 func (x *TaskRedelivered) Reset() {
 	*x = TaskRedelivered{}
-	mi := &file_journal_v1_record_proto_msgTypes[11]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1209,7 @@ func (x *TaskRedelivered) String() string {
 func (*TaskRedelivered) ProtoMessage() {}
 
 func (x *TaskRedelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[11]
+	mi := &file_journal_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1222,7 @@ func (x *TaskRedelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRedelivered.ProtoReflect.Descriptor instead.
 func (*TaskRedelivered) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TaskRedelivered) GetTaskId() []byte {
@@ -1108,7 +1239,8 @@ func (x *TaskRedelivered) GetAt() int64 {
 	return 0
 }
 
-// Changes are several records in one, in order: what the owner of a cluster's shard has decided meanwhile.
+// Changes are several records in one, in order: what the owner of a cluster's shard has decided meanwhile, or what nobody waits
+// for of a group.
 type Changes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// changes are the records, none of them a Changes.
@@ -1119,7 +1251,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1263,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[12]
+	mi := &file_journal_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1276,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Changes) GetChanges() []*Change {
@@ -1167,7 +1299,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1311,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[13]
+	mi := &file_journal_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1324,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Change) GetType() RecordType {
@@ -1220,7 +1352,7 @@ type TasksForgotten struct {
 
 func (x *TasksForgotten) Reset() {
 	*x = TasksForgotten{}
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1364,7 @@ func (x *TasksForgotten) String() string {
 func (*TasksForgotten) ProtoMessage() {}
 
 func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[14]
+	mi := &file_journal_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1377,7 @@ func (x *TasksForgotten) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TasksForgotten.ProtoReflect.Descriptor instead.
 func (*TasksForgotten) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TasksForgotten) GetTaskIds() []byte {
@@ -1276,7 +1408,7 @@ type TaskImported struct {
 
 func (x *TaskImported) Reset() {
 	*x = TaskImported{}
-	mi := &file_journal_v1_record_proto_msgTypes[15]
+	mi := &file_journal_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1420,7 @@ func (x *TaskImported) String() string {
 func (*TaskImported) ProtoMessage() {}
 
 func (x *TaskImported) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[15]
+	mi := &file_journal_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1433,7 @@ func (x *TaskImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskImported.ProtoReflect.Descriptor instead.
 func (*TaskImported) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaskImported) GetAccepted() *TaskAccepted {
@@ -1419,7 +1551,7 @@ type SnapshotTask struct {
 
 func (x *SnapshotTask) Reset() {
 	*x = SnapshotTask{}
-	mi := &file_journal_v1_record_proto_msgTypes[16]
+	mi := &file_journal_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1563,7 @@ func (x *SnapshotTask) String() string {
 func (*SnapshotTask) ProtoMessage() {}
 
 func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[16]
+	mi := &file_journal_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1576,7 @@ func (x *SnapshotTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTask.ProtoReflect.Descriptor instead.
 func (*SnapshotTask) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SnapshotTask) GetTaskIdHigh() uint64 {
@@ -1690,7 +1822,7 @@ type SnapshotAttempt struct {
 
 func (x *SnapshotAttempt) Reset() {
 	*x = SnapshotAttempt{}
-	mi := &file_journal_v1_record_proto_msgTypes[17]
+	mi := &file_journal_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1834,7 @@ func (x *SnapshotAttempt) String() string {
 func (*SnapshotAttempt) ProtoMessage() {}
 
 func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_record_proto_msgTypes[17]
+	mi := &file_journal_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1847,7 @@ func (x *SnapshotAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotAttempt.ProtoReflect.Descriptor instead.
 func (*SnapshotAttempt) Descriptor() ([]byte, []int) {
-	return file_journal_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_journal_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SnapshotAttempt) GetNumber() uint32 {
@@ -1803,7 +1935,20 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x06due_at\x18\x06 \x01(\x03R\x05dueAt\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x12\x16\n" +
 	"\x06result\x18\b \x01(\fR\x06result\x12\x1a\n" +
-	"\brevision\x18\t \x01(\rR\brevision\"l\n" +
+	"\brevision\x18\t \x01(\rR\brevision\"\x82\x02\n" +
+	"\vAttemptMade\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\x03 \x01(\x03R\tstartedAt\x12\x12\n" +
+	"\x04took\x18\x04 \x01(\x12R\x04took\x12\x18\n" +
+	"\aoutcome\x18\x05 \x01(\rR\aoutcome\x12\x12\n" +
+	"\x04next\x18\x06 \x01(\rR\x04next\x12\x15\n" +
+	"\x06due_at\x18\a \x01(\x03R\x05dueAt\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x16\n" +
+	"\x06result\x18\t \x01(\fR\x06result\x12\x1a\n" +
+	"\brevision\x18\n" +
+	" \x01(\rR\brevision\"l\n" +
 	"\rTaskCancelled\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x16\n" +
@@ -1899,7 +2044,7 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"started_at\x18\x02 \x01(\x03R\tstartedAt\x12\x19\n" +
 	"\bended_at\x18\x03 \x01(\x03R\aendedAt\x12\x18\n" +
 	"\aoutcome\x18\x04 \x01(\rR\aoutcome\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error*\xba\x03\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error*\xd8\x03\n" +
 	"\n" +
 	"RecordType\x12\x1b\n" +
 	"\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
@@ -1916,7 +2061,8 @@ const file_journal_v1_record_proto_rawDesc = "" +
 	"\x12\x1b\n" +
 	"\x17RECORD_TYPE_LANE_PAUSED\x10\v\x12 \n" +
 	"\x1cRECORD_TYPE_TASK_REDELIVERED\x10\f\x12\x17\n" +
-	"\x13RECORD_TYPE_CHANGES\x10\rB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
+	"\x13RECORD_TYPE_CHANGES\x10\r\x12\x1c\n" +
+	"\x18RECORD_TYPE_ATTEMPT_MADE\x10\x0eB5Z3github.com/hooktroupe/hooktroupe/messages/journalv1b\x06proto3"
 
 var (
 	file_journal_v1_record_proto_rawDescOnce sync.Once
@@ -1931,7 +2077,7 @@ func file_journal_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_journal_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_journal_v1_record_proto_goTypes = []any{
 	(RecordType)(0),         // 0: journal.v1.RecordType
 	(*Header)(nil),          // 1: journal.v1.Header
@@ -1939,27 +2085,28 @@ var file_journal_v1_record_proto_goTypes = []any{
 	(*Part)(nil),            // 3: journal.v1.Part
 	(*AttemptStarted)(nil),  // 4: journal.v1.AttemptStarted
 	(*AttemptEnded)(nil),    // 5: journal.v1.AttemptEnded
-	(*TaskCancelled)(nil),   // 6: journal.v1.TaskCancelled
-	(*TaskRequeued)(nil),    // 7: journal.v1.TaskRequeued
-	(*TaskSuperseded)(nil),  // 8: journal.v1.TaskSuperseded
-	(*TaskExpired)(nil),     // 9: journal.v1.TaskExpired
-	(*TaskMoved)(nil),       // 10: journal.v1.TaskMoved
-	(*LanePaused)(nil),      // 11: journal.v1.LanePaused
-	(*TaskRedelivered)(nil), // 12: journal.v1.TaskRedelivered
-	(*Changes)(nil),         // 13: journal.v1.Changes
-	(*Change)(nil),          // 14: journal.v1.Change
-	(*TasksForgotten)(nil),  // 15: journal.v1.TasksForgotten
-	(*TaskImported)(nil),    // 16: journal.v1.TaskImported
-	(*SnapshotTask)(nil),    // 17: journal.v1.SnapshotTask
-	(*SnapshotAttempt)(nil), // 18: journal.v1.SnapshotAttempt
+	(*AttemptMade)(nil),     // 6: journal.v1.AttemptMade
+	(*TaskCancelled)(nil),   // 7: journal.v1.TaskCancelled
+	(*TaskRequeued)(nil),    // 8: journal.v1.TaskRequeued
+	(*TaskSuperseded)(nil),  // 9: journal.v1.TaskSuperseded
+	(*TaskExpired)(nil),     // 10: journal.v1.TaskExpired
+	(*TaskMoved)(nil),       // 11: journal.v1.TaskMoved
+	(*LanePaused)(nil),      // 12: journal.v1.LanePaused
+	(*TaskRedelivered)(nil), // 13: journal.v1.TaskRedelivered
+	(*Changes)(nil),         // 14: journal.v1.Changes
+	(*Change)(nil),          // 15: journal.v1.Change
+	(*TasksForgotten)(nil),  // 16: journal.v1.TasksForgotten
+	(*TaskImported)(nil),    // 17: journal.v1.TaskImported
+	(*SnapshotTask)(nil),    // 18: journal.v1.SnapshotTask
+	(*SnapshotAttempt)(nil), // 19: journal.v1.SnapshotAttempt
 }
 var file_journal_v1_record_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.TaskAccepted.headers:type_name -> journal.v1.Header
 	3,  // 1: journal.v1.TaskAccepted.parts:type_name -> journal.v1.Part
-	14, // 2: journal.v1.Changes.changes:type_name -> journal.v1.Change
+	15, // 2: journal.v1.Changes.changes:type_name -> journal.v1.Change
 	0,  // 3: journal.v1.Change.type:type_name -> journal.v1.RecordType
 	2,  // 4: journal.v1.TaskImported.accepted:type_name -> journal.v1.TaskAccepted
-	18, // 5: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
+	19, // 5: journal.v1.SnapshotTask.attempt_log:type_name -> journal.v1.SnapshotAttempt
 	6,  // [6:6] is the sub-list for method output_type
 	6,  // [6:6] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
@@ -1978,7 +2125,7 @@ func file_journal_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_record_proto_rawDesc), len(file_journal_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
