@@ -53,7 +53,7 @@ func newStage(t *testing.T, h handler.Func) *stage {
 		t: t, clock: clock.NewFake(epoch), journal: &flakyJournal{Journal: kept}, snapshots: &memory.Snapshots{},
 		mux: handler.NewMux(),
 		// The clock leaps, and may do so often while others have no time to run: it must not carry away what is finished.
-		config: actors.Config{Workers: 3, AnswerTimeout: time.Hour, CleanupAge: 10 * 365 * 24 * time.Hour},
+		config: actors.Config{Workers: 3, AnswerTimeout: time.Hour, CleanupAge: never},
 	}
 	if h != nil {
 		s.bind("*", "*", "all", h)

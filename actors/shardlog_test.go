@@ -38,6 +38,22 @@ type storedRecord struct {
 	head, body []byte
 }
 
+// kinds are those of the records that a record consists of.
+func (r storedRecord) kinds(t *testing.T) (kinds []journalv1.RecordType) {
+	t.Helper()
+	if journalv1.RecordType(r.kind) != journalv1.RecordType_RECORD_TYPE_CHANGES {
+		return []journalv1.RecordType{journalv1.RecordType(r.kind)}
+	}
+	var changes journalv1.Changes
+	if err := proto.Unmarshal(r.head, &changes); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes.GetChanges() {
+		kinds = append(kinds, c.GetType())
+	}
+	return kinds
+}
+
 type memorySnapshot struct {
 	covered journal.Position
 	data    []byte
