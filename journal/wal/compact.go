@@ -10,8 +10,9 @@ import (
 )
 
 // Compact drops the segments that hold no live record and rewrites those that hold few, unless they may soon hold none (see
-// dying), or were rewritten before and would hardly get smaller. It leaves the last segment, and the one that is being written, alone. A live position that is out of order, or at which there is no record, is an
-// error that changes nothing in its segment, and does not keep the others from being compacted.
+// dying), or were rewritten before and would hardly get smaller. It leaves the last segment, and the one that is being written,
+// alone. A live position that is out of order, or at which there is no record, is an error that changes nothing in its
+// segment, and does not keep the others from being compacted.
 func (j *Journal) Compact(before journal.Position, live []journal.Position) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()

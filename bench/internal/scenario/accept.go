@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hooktroupe/hooktroupe/bench/internal/load"
-	"github.com/hooktroupe/hooktroupe/bench/internal/stats"
 	"github.com/hooktroupe/hooktroupe/bench/internal/target"
 )
 
@@ -181,9 +180,5 @@ func perTenThousand(d time.Duration, deliveries int) float64 {
 
 // median is that of a value of all rounds at a point.
 func (a *acceptance) median(p point, value func(round) float64) float64 {
-	var values []float64
-	for _, r := range a.rounds[p] {
-		values = append(values, value(r))
-	}
-	return stats.Median(values)
+	return median(a.rounds[p], value)
 }

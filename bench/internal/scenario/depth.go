@@ -129,21 +129,14 @@ func (b *Bench) restarts(
 		}
 		all = append(all, one)
 	}
-	median := func(value func(start) float64) float64 {
-		var values []float64
-		for _, one := range all {
-			values = append(values, value(one))
-		}
-		return stats.Median(values)
-	}
 	tell := func(what string, unit report.Unit, value func(start) float64) {
-		b.Report.Tell("depth", how+": "+what, median(value), unit)
+		b.Report.Tell("depth", how+": "+what, median(all, value), unit)
 	}
 	tell("plain read of the journal", report.Seconds, func(s start) float64 { return s.plain })
 	tell("size of the journal", report.Megabytes, func(s start) float64 { return megabytes(s.size) })
 	tell("ready", report.Seconds, func(s start) float64 { return s.ready })
 	tell("resident memory", report.Megabytes, func(s start) float64 { return s.resident })
-	b.Report.Judge("depth", how+": ready, against the plain read", median(func(s start) float64 { return s.ready / s.plain }),
+	b.Report.Judge("depth", how+": ready, against the plain read", median(all, func(s start) float64 { return s.ready / s.plain }),
 		report.Ratio, report.Aim{Bound: report.AtMost, Value: 1.5})
 	return nil
 }

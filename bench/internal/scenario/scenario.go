@@ -17,6 +17,7 @@ import (
 	"github.com/hooktroupe/hooktroupe/bench/internal/load"
 	"github.com/hooktroupe/hooktroupe/bench/internal/procfs"
 	"github.com/hooktroupe/hooktroupe/bench/internal/report"
+	"github.com/hooktroupe/hooktroupe/bench/internal/stats"
 	"github.com/hooktroupe/hooktroupe/bench/internal/target"
 )
 
@@ -197,6 +198,15 @@ func settled(ctx context.Context, p procfs.Process, d time.Duration) (procfs.Mem
 		}
 	}
 	return least, err
+}
+
+// median is that of a value of all rounds.
+func median[T any](rounds []T, value func(T) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = value(r)
+	}
+	return stats.Median(values)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

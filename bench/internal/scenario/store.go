@@ -19,7 +19,6 @@ import (
 	"github.com/hooktroupe/hooktroupe/bench/internal/load"
 	"github.com/hooktroupe/hooktroupe/bench/internal/procfs"
 	"github.com/hooktroupe/hooktroupe/bench/internal/report"
-	"github.com/hooktroupe/hooktroupe/bench/internal/stats"
 	"github.com/hooktroupe/hooktroupe/bench/internal/target"
 	"github.com/hooktroupe/hooktroupe/internal/pgserver"
 )
@@ -227,15 +226,8 @@ func serverCPU(server *pgserver.Server) (time.Duration, error) {
 }
 
 func (b *Bench) tellStore(all []storeRound) {
-	median := func(value func(storeRound) float64) float64 {
-		var values []float64
-		for _, r := range all {
-			values = append(values, value(r))
-		}
-		return stats.Median(values)
-	}
 	tell := func(what string, unit report.Unit, value func(storeRound) float64) {
-		b.Report.Tell("store", "8 KB × 64: "+what, median(value), unit)
+		b.Report.Tell("store", "8 KB × 64: "+what, median(all, value), unit)
 	}
 	tell("processed by the member", report.PerSecond, func(r storeRound) float64 { return r.member.processed })
 	tell("commits of one writer", report.PerSecond, func(r storeRound) float64 { return r.committed })
@@ -255,7 +247,7 @@ func (b *Bench) tellStore(all []storeRound) {
 		tell(s.name+": processor of PostgreSQL per 10,000", report.Seconds, func(r storeRound) float64 { return s.of(r).serverCPU })
 	}
 	b.Report.Judge("store", "8 KB × 64: accepted against River, one insert for each",
-		median(func(r storeRound) float64 { return r.member.accepted / r.river.accepted }), report.Ratio,
+		median(all, func(r storeRound) float64 { return r.member.accepted / r.river.accepted }), report.Ratio,
 		report.Aim{Bound: report.AtLeast, Value: 3})
 	tell("accepted against River, unique by delivery ID", report.Ratio, func(r storeRound) float64 { return r.member.accepted / r.unique.accepted })
 	tell(fmt.Sprintf("accepted against River, %d connections to the database", fewest), report.Ratio,
