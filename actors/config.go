@@ -32,6 +32,10 @@ type Config struct {
 	CleanupAge time.Duration
 	// SnapshotInterval is the time between snapshots. Default 300 s.
 	SnapshotInterval time.Duration
+	// MaxTailChanges and MaxTailBytes are how much the journal may hold behind the last snapshot before the next one is due
+	// whatever the interval: changes of tasks, default 250,000, or half as many as there are tasks where that is more; and
+	// bytes, default 256 MiB, or 256 for each task. A start takes a second for two to four of either.
+	MaxTailChanges, MaxTailBytes int
 	// AnswerTimeout bounds the wait for the registry's and the persister's answer. Default 8 s, within the ten seconds
 	// that most senders give.
 	AnswerTimeout time.Duration
@@ -50,6 +54,8 @@ func (c Config) WithDefaults() Config {
 	c.MaxFinished = or(c.MaxFinished, 100_000)
 	c.CleanupAge = or(c.CleanupAge, 24*time.Hour)
 	c.SnapshotInterval = or(c.SnapshotInterval, 300*time.Second)
+	c.MaxTailChanges = or(c.MaxTailChanges, 250_000)
+	c.MaxTailBytes = or(c.MaxTailBytes, 256<<20)
 	c.AnswerTimeout = or(c.AnswerTimeout, 8*time.Second)
 	return c
 }
@@ -77,6 +83,8 @@ func (c Config) Validate() error {
 		"quarantine after: %d is neither -1 nor within 1 to %d", c.QuarantineAfter, math.MaxUint8)
 	check(c.MaxWaiting >= 1, "max waiting: %d is below 1", c.MaxWaiting)
 	check(c.MaxFinished >= 1, "max finished: %d is below 1", c.MaxFinished)
+	check(c.MaxTailChanges >= 1, "max tail changes: %d is below 1", c.MaxTailChanges)
+	check(c.MaxTailBytes >= 1, "max tail bytes: %d is below 1", c.MaxTailBytes)
 	check(c.BackoffCap >= c.BackoffBase, "backoff cap: %v is below the base of %v", c.BackoffCap, c.BackoffBase)
 	for name, d := range map[string]time.Duration{
 		"attempt timeout": c.AttemptTimeout, "grace": c.Grace, "backoff base": c.BackoffBase,

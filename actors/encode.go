@@ -73,6 +73,9 @@ func (e *groupEncoder) encode(group []*store) error {
 	return nil
 }
 
+// bytes is how much the data of the entries is.
+func (e *groupEncoder) bytes() int { return len(e.scratch) }
+
 // plan decides which records a group becomes.
 func (e *groupEncoder) plan(group []*store) {
 	e.planned, e.places = e.planned[:0], e.places[:0]

@@ -36,6 +36,7 @@ type stage struct {
 	config    actors.Config
 	routes    []actors.Route
 	watch     func(actors.Change)
+	export    actors.Export
 
 	mu     sync.Mutex // guards events
 	events []actors.AttemptFailed
@@ -90,7 +91,7 @@ func (s *stage) raiseFrom(state *actors.State) *stage {
 	var err error
 	s.Troupe, err = actors.Start(s.config, actors.Deps{
 		Journal: s.journal, Snapshots: s.snapshots, Handlers: s.mux, Routes: s.routes, Metrics: s.metrics, Clock: s.clock,
-		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe, Watch: s.watch,
+		Random: func() float64 { return 0.5 }, NewID: s.newID, Observe: s.observe, Watch: s.watch, Export: s.export,
 	}, state)
 	if err != nil {
 		s.t.Fatal(err)

@@ -44,8 +44,9 @@ type (
 		// fresh are the new deliveries of the group. Those without a position were refused.
 		fresh   []storedDelivery
 		refusal *messages.DeliveryRefused
-		// end is behind every record of the group.
-		end journal.Position
+		// end is behind every record of the group, and growth what they are; nothing where they were refused.
+		end    journal.Position
+		growth growth
 	}
 
 	storedDelivery struct {
@@ -53,10 +54,11 @@ type (
 		at   journal.Position
 	}
 
-	// saveSnapshot asks the persister for a snapshot. Registry to persister.
+	// saveSnapshot asks the persister for a snapshot, and for the task file where export says so. Registry to persister.
 	saveSnapshot struct {
 		tasks   view
 		covered journal.Position
+		export  bool
 	}
 
 	// snapshotSaved says that it is done, or why not. Persister to registry.

@@ -198,7 +198,11 @@ func (p *persister) append(group []*store, opts journal.Options) ([]journal.Posi
 // positions the new deliveries were refused.
 func (p *persister) report(ctx actor.Context, group []*store, at []journal.Position, refusal *messages.DeliveryRefused) {
 	if p.registry != nil {
-		ctx.Send(p.registry, newsOf(group, at, refusal, p.journal.End()))
+		news := newsOf(group, at, refusal, p.journal.End())
+		if at != nil {
+			news.growth = growth{changes: len(group), bytes: p.encoder.bytes()}
+		}
+		ctx.Send(p.registry, news)
 	}
 	for _, m := range group {
 		switch {

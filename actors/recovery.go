@@ -19,6 +19,7 @@ type State struct {
 	tasks *table
 	// end is behind the last record that took part.
 	end     journal.Position
+	tail    growth // what the journal held behind the snapshot
 	bridged int
 }
 
@@ -65,20 +66,20 @@ func Recover(
 		return nil, err
 	}
 	t.settle()
-	return &State{tasks: t, end: j.End(), bridged: replay.bridged}, nil
+	return &State{tasks: t, end: j.End(), tail: replay.tail, bridged: replay.bridged}, nil
 }
 
 // all applies a journal's records from a position on, while another goroutine reads and decodes those that follow.
 func (p *replayer) all(j journal.Journal, from journal.Position, progress Progress) error {
-	records := 0
 	return workAhead(func(a *ahead[decoded]) error {
 		var d decoder
 		return j.Replay(from, func(r journal.Record) error {
+			p.tail.bytes += len(r.Data) // nobody else looks at it meanwhile
 			return misplaced(r.Position, d.each(r, a.next, a.add))
 		})
 	}, func(d *decoded) error {
-		if records++; records%10_000 == 0 {
-			progress(records, d.at)
+		if p.tail.changes++; p.tail.changes%10_000 == 0 {
+			progress(p.tail.changes, d.at)
 		}
 		return misplaced(d.at, p.apply(d))
 	})
@@ -109,6 +110,7 @@ type replayer struct {
 	tasks    *table
 	repaired bool // changes may be missing
 	bridged  int  // how many gaps there were
+	tail     growth
 	// last is where the last task stands in its lane, where the order of the records counts and not that of the IDs: in the
 	// log of a cluster's shard, for several members give IDs there. Nil where the IDs' counts.
 	last *int64

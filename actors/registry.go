@@ -43,8 +43,10 @@ type registry struct {
 	wakeTimer  clock.Timer
 	wakeAt     int64            // when wakeTimer fires; schedule.Never when none is set
 	covered    journal.Position // every record before it is reflected in tasks
+	tail       growth           // what the journal got since the last snapshot was begun
 	saving     bool             // a snapshot is being written
 	saveAgain  bool             // another was asked for meanwhile
+	nextSave   clock.Timer      // mails snapshotDue; nil when it has, until the snapshot is written
 	savers     []*actor.PID     // wait for the snapshot that is being written
 	nextSavers []*actor.PID     // wait for the one after it
 	draining   bool
@@ -149,7 +151,7 @@ func (r *registry) start(ctx actor.Context) {
 		})
 	}
 	r.armWake(ctx)
-	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+	r.nextSave = r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
 	r.after(ctx, upkeepInterval, upkeepDue{})
 	r.gauge()
 	r.ready()
@@ -235,6 +237,7 @@ func (r *registry) stored(ctx actor.Context, m *stored) {
 		}
 	}
 	r.covered = m.end
+	r.tail.add(m.growth)
 	r.dispatch(ctx)
 }
 

@@ -131,12 +131,30 @@ func (r *registry) oldestWaiting() int64 {
 	}
 }
 
-// snapshotDue starts a snapshot on the timer. The timer is set again when it is done.
+// growth is how much a journal got: changes of tasks, new ones among them, and the bytes of their records.
+type growth struct{ changes, bytes int }
+
+func (g *growth) add(more growth) { g.changes, g.bytes = g.changes+more.changes, g.bytes+more.bytes }
+
+// snapshotDue starts a snapshot on the timer, or sees to one, with the task file, when the one that is being written is done.
 func (r *registry) snapshotDue(ctx actor.Context) {
+	r.nextSave = nil
 	if r.saving {
+		r.saveAgain = true
 		return
 	}
-	r.save(ctx)
+	r.save(ctx, true)
+}
+
+// boundTail starts a snapshot when so much is behind the last that a start would take long. A snapshot of many tasks is large
+// itself, so more may follow it. The task file keeps to its timer. Where the snapshot fails, as much again has to follow before
+// the next is tried.
+func (r *registry) boundTail(ctx actor.Context) {
+	tasks := r.tasks.size()
+	isLong := r.tail.changes > max(r.config.MaxTailChanges, tasks/2) || r.tail.bytes > max(r.config.MaxTailBytes, 256*tasks)
+	if isLong && !r.saving {
+		r.save(ctx, false)
+	}
 }
 
 // snapshotNow starts a snapshot for somebody who waits for it: a new one, for the one being written may be too old.
@@ -147,16 +165,16 @@ func (r *registry) snapshotNow(ctx actor.Context) {
 		return
 	}
 	r.savers = append(r.savers, ctx.Sender())
-	r.save(ctx)
+	r.save(ctx, true)
 }
 
-func (r *registry) save(ctx actor.Context) {
-	r.saving = true
+func (r *registry) save(ctx actor.Context, export bool) {
+	r.saving, r.tail = true, growth{}
 	if r.shards != nil {
 		r.saveShards(ctx)
 		return
 	}
-	ctx.Send(r.persister, &saveSnapshot{tasks: r.tasks.view(), covered: r.covered})
+	ctx.Send(r.persister, &saveSnapshot{tasks: r.tasks.view(), covered: r.covered, export: export})
 }
 
 func (r *registry) snapshotSaved(ctx actor.Context, m *snapshotSaved) {
@@ -167,16 +185,19 @@ func (r *registry) snapshotSaved(ctx actor.Context, m *snapshotSaved) {
 	r.saving = false
 	if r.saveAgain {
 		r.saveAgain = false
-		r.save(ctx)
+		r.save(ctx, true)
 		return
 	}
-	r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+	if r.nextSave == nil {
+		r.nextSave = r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+	}
 }
 
 // upkeepDue ends what is overdue, forgets what is old and publishes the gauges, once a second.
 func (r *registry) upkeepDue(ctx actor.Context) {
 	r.expireOverdue(ctx)
 	r.forgetOld(ctx)
+	r.boundTail(ctx)
 	r.arrivals.tidy(func(it item) bool { return r.current(it, task.Queued, task.Retrying, task.Processing) })
 	r.gauge()
 	r.gaugeShards(ctx)

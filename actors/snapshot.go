@@ -62,7 +62,7 @@ func (s *snapshotter) run(m *saveSnapshot) error {
 	}
 	s.metrics.Journal.SnapshotTimestamp.Set(float64(s.clock.Now().UnixMilli()) / 1000)
 	var exportErr error
-	if s.export != nil {
+	if s.export != nil && m.export {
 		if err := s.export(m.tasks.messages()); err != nil {
 			exportErr = fmt.Errorf("task file: %w", err)
 		}

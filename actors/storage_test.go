@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -428,6 +430,53 @@ func TestSnapshotsAreTakenOnTheTimer(t *testing.T) {
 		s.eventually("another snapshot was taken", func() bool {
 			s.clock.Advance(time.Second)
 			return s.metricOf("hooktroupe_journal_compactions_total") == float64(n)
+		})
+	}
+}
+
+// What is behind the last snapshot bounds how long a start takes, so it is bounded itself. The task file waits for the timer.
+func TestALongTailIsASnapshotsReason(t *testing.T) {
+	for name, config := range map[string]actors.Config{
+		"changes": {MaxTailChanges: 10}, "bytes": {MaxTailBytes: 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, succeed)
+			random := rand.NewChaCha8([32]byte{})
+			var exported atomic.Int32
+			s.export = func(iter.Seq[*messages.Task]) error { exported.Add(1); return nil }
+			s.config.SnapshotInterval = never
+			s.config.MaxTailChanges, s.config.MaxTailBytes = config.MaxTailChanges, config.MaxTailBytes
+			s.raise()
+			taken := func() float64 { return s.metricOf("hooktroupe_journal_compactions_total") }
+			work := func(ids ...string) {
+				for _, id := range ids {
+					d := s.delivery(id)
+					d.Body = make([]byte, 1000)
+					_, _ = random.Read(d.Body) // never fails; it is no smaller when it is packed
+					s.await(s.accept(d).GetWebhookId(), completed)
+				}
+				s.clock.Advance(time.Second)
+			}
+			work("a", "b")
+			if err := s.Snapshot(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if n := taken(); n != 1 {
+				t.Fatalf("%v snapshots were taken, and the tail was short", n)
+			}
+			work("c", "d", "e", "f")
+			s.eventually("a snapshot was taken", func() bool { s.clock.Advance(time.Second); return taken() == 2 })
+			s.crash()
+			s.config.MaxTailChanges, s.config.MaxTailBytes = 0, 0
+			s.raise()
+			work("g", "h", "i", "j")
+			s.crash()
+			s.config.MaxTailChanges, s.config.MaxTailBytes = config.MaxTailChanges, config.MaxTailBytes
+			s.raise()
+			s.eventually("one of what recovery found was taken", func() bool { s.clock.Advance(time.Second); return taken() == 1 })
+			if n := exported.Load(); n != 1 {
+				t.Errorf("the task file was written %d times, want for the snapshot that was asked for", n)
+			}
 		})
 	}
 }

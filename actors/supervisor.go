@@ -91,7 +91,7 @@ func (t *Troupe) registryProps(state *State, first *terms, ready func()) *actor.
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &registry{
 			terms: first, clock: d.Clock, random: d.Random, newID: d.NewID, metrics: d.Metrics,
-			persister: t.persister, tasks: state.tasks, covered: state.end,
+			persister: t.persister, tasks: state.tasks, covered: state.end, tail: state.tail,
 			schedule: schedule.New(first.routes.schedules(), schedule.Route{}),
 			running:  make(map[string]*runningAttempt), syncing: make(map[slot][]*actor.PID),
 			shards: t.newShards(), ready: ready, fail: t.fail,

@@ -14,7 +14,7 @@ type Config struct {
 	CleanupAge          Duration `koanf:"cleanup_age" doc:"How long a finished task is remembered, dead letters included."`
 	EnablePersistence   bool     `koanf:"enable_persistence" reload:"restart" doc:"Whether anything is kept on disk."`
 	PersistenceFile     string   `koanf:"persistence_file" reload:"restart" doc:"The task file; below data_dir when relative and data_dir is set."`
-	PersistenceInterval Duration `koanf:"persistence_interval" doc:"The time between snapshots."`
+	PersistenceInterval Duration `koanf:"persistence_interval" doc:"The time between snapshots with the task file. There are more in between, without it, when the journal grows."`
 	MaxTasks            int      `koanf:"max_tasks" range:"1,1073741824" doc:"How many finished tasks are remembered; dead letters do not count."`
 	DetailedLogging     bool     `koanf:"detailed_logging" doc:"Logs at level debug."`
 
