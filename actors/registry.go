@@ -46,7 +46,7 @@ type registry struct {
 	tail       growth           // what the journal got since the last snapshot was begun
 	saving     bool             // a snapshot is being written
 	saveAgain  bool             // another was asked for meanwhile
-	nextSave   clock.Timer      // mails snapshotDue; nil when it has, until the snapshot is written
+	timing     bool             // snapshotDue is on its way
 	savers     []*actor.PID     // wait for the snapshot that is being written
 	nextSavers []*actor.PID     // wait for the one after it
 	draining   bool
@@ -151,7 +151,7 @@ func (r *registry) start(ctx actor.Context) {
 		})
 	}
 	r.armWake(ctx)
-	r.nextSave = r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+	r.timeSnapshot(ctx)
 	r.after(ctx, upkeepInterval, upkeepDue{})
 	r.gauge()
 	r.ready()

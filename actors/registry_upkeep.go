@@ -138,12 +138,20 @@ func (g *growth) add(more growth) { g.changes, g.bytes = g.changes+more.changes,
 
 // snapshotDue starts a snapshot on the timer, or sees to one, with the task file, when the one that is being written is done.
 func (r *registry) snapshotDue(ctx actor.Context) {
-	r.nextSave = nil
+	r.timing = false
 	if r.saving {
 		r.saveAgain = true
 		return
 	}
 	r.save(ctx, true)
+}
+
+// timeSnapshot sets the timer, unless it is set.
+func (r *registry) timeSnapshot(ctx actor.Context) {
+	if !r.timing {
+		r.timing = true
+		r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
+	}
 }
 
 // boundTail starts a snapshot when so much is behind the last that a start would take long. A snapshot of many tasks is large
@@ -188,9 +196,7 @@ func (r *registry) snapshotSaved(ctx actor.Context, m *snapshotSaved) {
 		r.save(ctx, true)
 		return
 	}
-	if r.nextSave == nil {
-		r.nextSave = r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
-	}
+	r.timeSnapshot(ctx)
 }
 
 // upkeepDue ends what is overdue, forgets what is old and publishes the gauges, once a second.
