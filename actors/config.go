@@ -30,7 +30,7 @@ type Config struct {
 	MaxFinished int
 	// CleanupAge is how long a finished task is remembered, dead letters included. Default 24 h.
 	CleanupAge time.Duration
-	// SnapshotInterval is the time between snapshots. Default 300 s.
+	// SnapshotInterval is the time between snapshots that are taken whatever happens. Default 300 s.
 	SnapshotInterval time.Duration
 	// MaxTailChanges and MaxTailBytes are how much the journal may hold behind the last snapshot before the next one is due
 	// whatever the interval: changes of tasks, default 250,000, or half as many as there are tasks where that is more; and

@@ -46,7 +46,7 @@ type registry struct {
 	tail       growth           // what the journal got since the last snapshot was begun
 	saving     bool             // a snapshot is being written
 	saveAgain  bool             // another was asked for meanwhile
-	timing     bool             // snapshotDue is on its way
+	timerSet   bool             // snapshotDue is on its way
 	savers     []*actor.PID     // wait for the snapshot that is being written
 	nextSavers []*actor.PID     // wait for the one after it
 	draining   bool

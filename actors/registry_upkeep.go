@@ -138,7 +138,7 @@ func (g *growth) add(more growth) { g.changes, g.bytes = g.changes+more.changes,
 
 // snapshotDue starts a snapshot on the timer, or sees to one, with the task file, when the one that is being written is done.
 func (r *registry) snapshotDue(ctx actor.Context) {
-	r.timing = false
+	r.timerSet = false
 	if r.saving {
 		r.saveAgain = true
 		return
@@ -148,8 +148,8 @@ func (r *registry) snapshotDue(ctx actor.Context) {
 
 // timeSnapshot sets the timer, unless it is set.
 func (r *registry) timeSnapshot(ctx actor.Context) {
-	if !r.timing {
-		r.timing = true
+	if !r.timerSet {
+		r.timerSet = true
 		r.after(ctx, r.config.SnapshotInterval, snapshotDue{})
 	}
 }

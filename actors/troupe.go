@@ -52,7 +52,7 @@ type Deps struct {
 	Routes []Route
 	// HandlerActors are spawned below the supervisor before the first attempt.
 	HandlerActors []HandlerActor
-	// Export writes the task file at every snapshot; nil for none.
+	// Export writes the task file with every snapshot that is taken on the timer or on demand; nil for none.
 	Export Export
 	// Clock defaults to the machine's, Random to a seeded generator (it draws jitter, in [0, 1)), NewID to UUIDv7.
 	Clock  clock.Clock
